@@ -1,0 +1,107 @@
+/** The connection to NATS: streams made as `topology.ts` declares them, facts said with an acknowledgement. */
+import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream";
+import { connect, headers, type NatsConnection } from "@nats-io/transport-node";
+import { readingsTransform, streams, type StreamKey } from "./topology.ts";
+
+export interface Bus extends AsyncDisposable {
+  connection: NatsConnection;
+  jetstream: JetStreamClient;
+  manager: JetStreamManager;
+}
+
+export interface BusOptions {
+  natsUrl: string;
+  natsUser?: string;
+  natsPassword?: string;
+  name: string;
+}
+
+/** A fact to be said: published with its id, so that a repeat is known as one. */
+export interface Telling {
+  subject: string;
+  id: string;
+  body: string;
+}
+
+/** How many unacknowledged publishes are out at a time. */
+const IN_FLIGHT_MAX = 500;
+const PUBLISH_MS_MAX = 5_000;
+
+/** Opens the connection, and waits for NATS where it is not there yet; later breaks are mended by the client for ever. */
+export async function openBus(options: BusOptions): Promise<Bus> {
+  const connection = await connect({
+    servers: options.natsUrl,
+    name: options.name,
+    ...(options.natsUser === undefined || options.natsUser === ""
+      ? {}
+      : { user: options.natsUser, pass: options.natsPassword ?? "", inboxPrefix: `_INBOX_${options.natsUser}` }),
+    noAsyncTraces: true,
+    maxReconnectAttempts: -1,
+    waitOnFirstConnect: true,
+    reconnectTimeWait: 500,
+    pingInterval: 5_000,
+  });
+  return {
+    connection,
+    jetstream: jetstream(connection, { timeout: PUBLISH_MS_MAX }),
+    manager: await jetstreamManager(connection, { checkAPI: false }),
+    async [Symbol.asyncDispose]() {
+      await connection.drain().catch(() => connection.close());
+    },
+  };
+}
+
+/** Makes the streams that are missing. One that is there keeps its partitions: they are a property of what it holds. */
+export async function ensureStreams(bus: Bus, options: { partitions: number; keys?: readonly StreamKey[] }): Promise<void> {
+  for (const key of options.keys ?? (Object.keys(streams) as StreamKey[])) {
+    const declared = streams[key];
+    const config = {
+      name: declared.name,
+      subjects: [...declared.subjects],
+      storage: "file" as const,
+      retention: declared.retention,
+      discard: declared.discard,
+      max_age: declared.maxAgeMs * 1e6,
+      max_bytes: declared.maxBytesDefault,
+      // The server's least: in READINGS a repeat is known by sensor and timestamp, and two careless plants may use one id.
+      duplicate_window: key === "readings" ? 100 * 1e6 : 120 * 1e9,
+      ...(key === "readings" ? { subject_transform: readingsTransform(options.partitions) } : {}),
+      metadata: key === "readings" ? { partitions: String(options.partitions) } : {},
+    };
+    try {
+      await bus.manager.streams.info(declared.name);
+    } catch {
+      try {
+        await bus.manager.streams.add(config);
+      } catch (error) {
+        // Another service made it in the meantime, perhaps with other partitions; its word stands.
+        await bus.manager.streams.info(declared.name).catch(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}
+
+/** What identifies a stream: when it was made, and into how many partitions it files. */
+export async function readingsStream(bus: Bus): Promise<{ created: string; partitions: number; firstSequence: number; lastSequence: number }> {
+  const info = await bus.manager.streams.info(streams.readings.name);
+  return {
+    created: String(info.created),
+    partitions: Number(info.config.metadata?.["partitions"] ?? 16),
+    firstSequence: info.state.first_seq,
+    lastSequence: info.state.last_seq,
+  };
+}
+
+/** Says every fact in order and returns when JetStream has all of them. Facts of one subject are never reordered. */
+export async function say(bus: Pick<Bus, "jetstream">, tellings: readonly Telling[]): Promise<void> {
+  for (let start = 0; start < tellings.length; start += IN_FLIGHT_MAX) {
+    const part = tellings.slice(start, start + IN_FLIGHT_MAX);
+    await Promise.all(
+      part.map((telling) => bus.jetstream.publish(telling.subject, telling.body, { msgID: telling.id })),
+    );
+  }
+}
+
+export const messageHeaders = headers;

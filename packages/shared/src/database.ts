@@ -1,0 +1,62 @@
+import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
+import pg from "pg";
+import * as schema from "./schema.ts";
+
+export interface Database extends AsyncDisposable {
+  pool: pg.Pool;
+  orm: NodePgDatabase<typeof schema>;
+}
+
+/** A transaction left open by a frozen replica would hold its position's lock for as long as it sleeps. */
+const IDLE_IN_TRANSACTION_MS_MAX = 10_000;
+const CONNECT_MS_MAX = 10_000;
+const POOL_SIZE = 6;
+
+// A bigint column holds stream sequences and counts, all far below 2^53.
+pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+
+/** Opens a pool of connections; PostgreSQL must answer once before this returns. */
+export async function openDatabase(databaseUrl: string, options: { poolSize?: number; name?: string } = {}): Promise<Database> {
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    max: options.poolSize ?? POOL_SIZE,
+    connectionTimeoutMillis: CONNECT_MS_MAX,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS_MAX,
+    application_name: options.name ?? "calibration",
+  });
+  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+  pool.on("error", () => undefined);
+  await pool.query("select 1");
+  return {
+    pool,
+    orm: drizzle(pool, { schema }),
+    [Symbol.asyncDispose]: () => pool.end(),
+  };
+}
+
+/** Runs `work` in one transaction; anything thrown rolls it back. */
+export async function inTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query("begin");
+    const result = await work(client);
+    await client.query("commit");
+    return result;
+  } catch (error) {
+    await client.query("rollback").catch((rollbackError: Error) => (broken = rollbackError));
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** PostgreSQL is away, busy or ending the session: the same work may succeed later, so it is no fault of the batch. */
+export function isDatabaseTrouble(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  if (typeof code === "string") {
+    if (/^(08|40|53|55|57|58|25P03)/.test(code)) return true;
+    if (/^E[A-Z]+$/.test(code)) return true;
+  }
+  return error instanceof Error && /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/.test(error.message);
+}

@@ -1,0 +1,180 @@
+/**
+ * What is known of a sensor at an instant: its settings, its calibrations, the models in force.
+ *
+ * Each fact counts from its `valid_from`, compared with the instant NATS stored a message, so that every service, and
+ * every later reading of the log, meets the same facts. The writer sets `valid_from` a moment ahead (`FACT_LEAD_MS`) and
+ * answers once it has passed; a reader looks again whenever a message is younger than its last look.
+ */
+import type { Pool } from "pg";
+import type { CalibrationMethod, CalibrationParams } from "./calibration.ts";
+import type { ModelType } from "./model.ts";
+import type { SensorBody } from "./sensor.ts";
+
+/** A fact's transaction has this long to commit before the fact counts. */
+export const FACT_LEAD_MS = 50;
+/** A look goes back this far beyond the last one, for transactions that committed late. */
+const OVERLAP_MS = 10_000;
+const SENSORS_MAX = 50_000;
+
+export interface CalibrationFact {
+  id: number;
+  method: CalibrationMethod;
+  params: CalibrationParams | null;
+  correctedValue: number;
+  appliedAtMs: number;
+  validFromMs: number;
+}
+
+interface Promotion {
+  validFromMs: number;
+  modelId: number;
+  version: number;
+}
+
+interface KnownSensor {
+  sensorId: number;
+  site: string;
+  key: string;
+  versions: { validFromMs: number; deleted: boolean; body: SensorBody }[];
+  /** By `appliedAtMs`. */
+  calibrations: CalibrationFact[];
+  promotions: Record<ModelType, Promotion[]>;
+}
+
+/** A sensor as it stood when a message was stored. */
+export interface SensorAt {
+  sensorId: number;
+  site: string;
+  key: string;
+  body: SensorBody;
+  /** Those valid by then, by `appliedAtMs`. */
+  calibrations: readonly CalibrationFact[];
+  /** The model of that type in force by then. */
+  model(type: ModelType): { modelId: number; version: number } | null;
+}
+
+export interface Facts {
+  /** Looks up what is not known yet of these sensors, and what is new by `storedMs`. */
+  refresh(names: Iterable<{ site: string; key: string }>, storedMs: number): Promise<void>;
+  /** The sensor as it stood, or null where there was none. Call `refresh` first. */
+  at(site: string, key: string, storedMs: number): SensorAt | null;
+}
+
+interface FactRow {
+  kind: "version" | "calibration" | "promotion";
+  sensor_id: number;
+  valid_from: Date;
+  site: string | null;
+  key: string | null;
+  body: never;
+}
+
+const FACTS_OF = `
+  select 'version' kind, sensor_id, valid_from, site, key, jsonb_build_object('deleted', deleted, 'body', body) body
+    from sensor_versions where SENSORS
+  union all
+  select 'calibration', sensor_id, valid_from, null, null, jsonb_build_object('id', id, 'method', method, 'params', params,
+    'correctedValue', corrected_value, 'appliedAtMs', extract(epoch from applied_at) * 1000)
+    from calibrations where SENSORS
+  union all
+  select 'promotion', sensor_id, valid_from, null, null,
+    jsonb_build_object('type', model_type, 'modelId', model_id, 'version', version)
+    from model_promotions where SENSORS
+  order by valid_from`;
+
+const CHANGED = FACTS_OF.replaceAll("SENSORS", "valid_from > $1");
+const ALL_OF_SENSORS = FACTS_OF.replaceAll("SENSORS", "sensor_id = any($1::int[])");
+
+export function createFacts(pool: Pick<Pool, "query">): Facts {
+  const sensors = new Map<number, KnownSensor>();
+  const byName = new Map<string, number[]>();
+  let lookedAtMs = 0;
+
+  const keep = (rows: readonly FactRow[]) => {
+    for (const row of rows) {
+      const known = sensors.get(row.sensor_id);
+      if (known !== undefined) addFact(known, row);
+    }
+  };
+
+  const lookUp = async (names: readonly { site: string; key: string }[]) => {
+    const found = await pool.query<{ sensor_id: number; site: string; key: string }>(
+      `select distinct sensor_id, site, key from sensor_versions
+        where (site, key) in (select * from unnest($1::text[], $2::text[]))`,
+      [names.map((name) => name.site), names.map((name) => name.key)],
+    );
+    if (found.rows.length === 0) return;
+    if (sensors.size + found.rows.length > SENSORS_MAX) {
+      sensors.clear();
+      byName.clear();
+    }
+    for (const { sensor_id: sensorId, site, key } of found.rows) {
+      sensors.set(sensorId, {
+        sensorId,
+        site,
+        key,
+        versions: [],
+        calibrations: [],
+        promotions: { anomaly: [], drift: [], calibration: [] },
+      });
+      const name = `${site}.${key}`;
+      byName.set(name, [...new Set([...(byName.get(name) ?? []), sensorId])]);
+    }
+    keep((await pool.query<FactRow>(ALL_OF_SENSORS, [found.rows.map((row) => row.sensor_id)])).rows);
+  };
+
+  return {
+    async refresh(names, storedMs) {
+      if (storedMs >= lookedAtMs) {
+        const now = await pool.query<{ now: Date }>("select clock_timestamp() now");
+        const nowMs = now.rows[0]!.now.getTime();
+        if (sensors.size > 0) keep((await pool.query<FactRow>(CHANGED, [new Date(lookedAtMs - OVERLAP_MS)])).rows);
+        lookedAtMs = nowMs;
+      }
+      const missing = [...names].filter(({ site, key }) => !byName.has(`${site}.${key}`));
+      // A name made anew after its sensor was deleted is another sensor: a known name is looked up again when it is gone.
+      const gone = [...names].filter(({ site, key }) => byName.has(`${site}.${key}`) && at(site, key, storedMs) === null);
+      if (missing.length + gone.length > 0) await lookUp([...missing, ...gone]);
+    },
+    at,
+  };
+
+  function at(site: string, key: string, storedMs: number): SensorAt | null {
+    for (const sensorId of byName.get(`${site}.${key}`) ?? []) {
+      const known = sensors.get(sensorId);
+      const version = known?.versions.findLast((candidate) => candidate.validFromMs <= storedMs);
+      if (known === undefined || version === undefined || version.deleted) continue;
+      const all = known.calibrations;
+      return {
+        sensorId,
+        site,
+        key,
+        body: version.body,
+        calibrations: all.every((one) => one.validFromMs <= storedMs) ? all : all.filter((one) => one.validFromMs <= storedMs),
+        model: (type) => known.promotions[type].findLast((promotion) => promotion.validFromMs <= storedMs) ?? null,
+      };
+    }
+    return null;
+  }
+}
+
+function addFact(known: KnownSensor, row: FactRow): void {
+  const validFromMs = row.valid_from.getTime();
+  if (row.kind === "version") {
+    const { deleted, body } = row.body as { deleted: boolean; body: SensorBody };
+    if (known.versions.some((version) => version.validFromMs === validFromMs)) return;
+    known.versions.push({ validFromMs, deleted, body });
+    known.versions.sort((a, b) => a.validFromMs - b.validFromMs);
+  } else if (row.kind === "calibration") {
+    const body = row.body as Omit<CalibrationFact, "validFromMs">;
+    if (known.calibrations.some((calibration) => calibration.id === body.id)) return;
+    known.calibrations.push({ ...body, appliedAtMs: Math.round(Number(body.appliedAtMs)), validFromMs });
+    known.calibrations.sort((a, b) => a.appliedAtMs - b.appliedAtMs || a.id - b.id);
+  } else {
+    const { type, modelId, version } = row.body as { type: ModelType; modelId: number; version: number };
+    const promotions = known.promotions[type];
+    if (promotions.some((promotion) => promotion.validFromMs === validFromMs)) return;
+    promotions.push({ validFromMs, modelId, version });
+    promotions.sort((a, b) => a.validFromMs - b.validFromMs);
+  }
+}

@@ -1,0 +1,360 @@
+/**
+ * Hearing READINGS: the partitions this replica owns, each read in order from the position that stands in PostgreSQL,
+ * in batches; what a batch came to is kept with the new position in one transaction, then told.
+ *
+ *   take a batch ─▶ decide ─▶ [ position still ours? · keep · new position ] ─▶ tell ─▶ told
+ *
+ * A crash anywhere leaves the position where the facts are. Nobody acknowledges anything and nothing is decided twice;
+ * a second owner by mistake finds another position than it read, and stops.
+ */
+import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
+import type pg from "pg";
+import type { Bus, Telling } from "./bus.ts";
+import { readingsStream, say } from "./bus.ts";
+import { inTransaction, isDatabaseTrouble, type Database } from "./database.ts";
+import type { StreamMetrics } from "./health.ts";
+import type { Log } from "./log.ts";
+import type { Presence } from "./presence.ts";
+import { partitionSubjects, streams } from "./topology.ts";
+
+/** A batch is what is there now, but not more than this: about 5000 readings of 117 bytes. */
+export const BATCH_MESSAGES_MAX = 1_000;
+export const BATCH_BYTES_MAX = 600_000;
+/** After this many beginnings without an end, a batch is taken one message at a time. */
+const ATTEMPTS_IN_BATCHES = 3;
+/** And the message that is then still first is given up as a dead letter. */
+const ATTEMPTS_MAX = 6;
+const RETRY_MS_MIN = 200;
+const RETRY_MS_MAX = 5_000;
+
+/** A message of the log, in its partition's order. */
+export interface Heard {
+  sequence: number;
+  subject: string;
+  /** The instant NATS stored it: the only "now" a decision may use. */
+  storedMs: number;
+  payload: Uint8Array;
+  traceparent: string | null;
+}
+
+export interface Batch {
+  partition: number;
+  streamCreated: string;
+  messages: readonly Heard[];
+  lastSequence: number;
+}
+
+export interface Kept {
+  tell: readonly Telling[];
+  counted?: Readonly<Record<string, number>>;
+  /** The large state was written too, so a take-over need not read from further back. */
+  snapshot?: boolean;
+}
+
+/** One partition while this replica owns it. It is dropped and opened anew after any failure, so its state may be kept in memory. */
+export interface PartitionHandler {
+  /** Reads what it needs and decides; the returned function writes, inside the transaction. */
+  decide(batch: Batch): Promise<(transaction: pg.PoolClient) => Promise<Kept>>;
+  /** Folds messages kept earlier into the large state, without deciding or writing. */
+  refold?(batch: Batch): Promise<void>;
+  /** After the commit. */
+  committed?(): void;
+}
+
+export interface Position {
+  kept: number;
+  snapshot: number;
+}
+
+export interface Hearing extends AsyncDisposable {
+  hears: string;
+  partitionsOwned(): number[];
+}
+
+export interface HearingParts {
+  service: string;
+  bus: Bus;
+  database: Database;
+  presence: Presence;
+  metrics: StreamMetrics;
+  log: Log;
+  report(part: string, trouble: string | null): void;
+  open(partition: number, position: Position): Promise<PartitionHandler>;
+  /** Called for a partition this replica gives up or loses. */
+  dropped?(partition: number): void;
+}
+
+/** Trouble for which nobody is to blame but the moment: the partition is opened anew after a pause. */
+class PositionLost extends Error {}
+
+export async function openHearing(parts: HearingParts): Promise<Hearing> {
+  const { bus, presence, log, service } = parts;
+  const stream = await readingsStream(bus);
+  const running = new Map<number, { stop: AbortController; done: Promise<void> }>();
+  let closed = false;
+
+  const reconcile = () => {
+    for (let partition = 0; partition < stream.partitions; partition++) {
+      const owned = !closed && presence.owns(partition);
+      const current = running.get(partition);
+      if (owned && current === undefined) {
+        const stop = new AbortController();
+        const done = runPartition(parts, partition, stop.signal).finally(() => {
+          running.delete(partition);
+          parts.metrics.lag.remove({ partition: String(partition) });
+          if (!closed) reconcile();
+        });
+        running.set(partition, { stop, done });
+      } else if (!owned && current !== undefined) current.stop.abort();
+    }
+  };
+  presence.onChange(() => {
+    log.info({ replicas: presence.replicas().length }, "replicas changed");
+    reconcile();
+  });
+  reconcile();
+
+  return {
+    hears: `${streams.readings.name}, ${stream.partitions} partitions, for ${service}`,
+    partitionsOwned: () => [...running.keys()],
+    async [Symbol.asyncDispose]() {
+      closed = true;
+      for (const { stop } of running.values()) stop.abort();
+      await Promise.all([...running.values()].map(({ done }) => done));
+    },
+  };
+}
+
+async function runPartition(parts: HearingParts, partition: number, stop: AbortSignal): Promise<void> {
+  const { log, service } = parts;
+  const part = `partition ${partition}`;
+  let pauseMs = RETRY_MS_MIN;
+  while (!stop.aborted) {
+    try {
+      await ownPartition(parts, partition, stop, () => {
+        pauseMs = RETRY_MS_MIN;
+        parts.report(part, null);
+      });
+    } catch (error) {
+      if (stop.aborted) break;
+      const lost = error instanceof PositionLost;
+      log[lost ? "info" : "warn"]({ partition, error, service }, "partition will be opened again");
+      if (!lost) parts.report(part, (error as Error).message);
+      await sleep(pauseMs, stop);
+      pauseMs = Math.min(pauseMs * 2, RETRY_MS_MAX);
+    }
+  }
+  parts.report(part, null);
+  parts.dropped?.(partition);
+}
+
+async function ownPartition(parts: HearingParts, partition: number, stop: AbortSignal, working: () => void): Promise<void> {
+  const { bus, database, service, log, metrics } = parts;
+  const stream = await readingsStream(bus);
+  const begun = await beginAttempt(database.pool, service, partition, stream.created, stream.lastSequence);
+  if (begun.untold.length > 0) {
+    await say(bus, begun.untold);
+    log.info({ partition, facts: begun.untold.length }, "told what may not have been told");
+  }
+  let kept = begun.kept;
+  if (begun.fresh === false && kept + 1 < stream.firstSequence && kept > 0 && begun.attempts === 1) {
+    metrics.lost.inc();
+    log.warn({ partition, position: kept, firstSequence: stream.firstSequence }, "the stream begins after the position");
+  }
+  const handler = await parts.open(partition, { kept, snapshot: begun.snapshot });
+
+  const from = handler.refold === undefined ? kept : Math.min(begun.snapshot, kept);
+  const consumer = await bus.jetstream.consumers.get(streams.readings.name, {
+    filter_subjects: partitionSubjects(partition),
+    opt_start_seq: from + 1,
+    deliver_policy: "by_start_sequence",
+  });
+  const messages = await consumer.consume({ max_messages: BATCH_MESSAGES_MAX });
+  const quit = () => void messages.close();
+  stop.addEventListener("abort", quit, { once: true });
+  working();
+
+  let oneByOne = begun.attempts > ATTEMPTS_IN_BATCHES;
+  let attempts = begun.attempts;
+  let telling: Promise<void> = Promise.resolve();
+  let toldTo = kept;
+  try {
+    for await (const taken of batches(messages, () => (oneByOne ? 1 : BATCH_MESSAGES_MAX))) {
+      if (stop.aborted) break;
+      const started = performance.now();
+      const refolded = taken.filter((message) => message.sequence <= kept);
+      const heard = taken.filter((message) => message.sequence > kept);
+      if (refolded.length > 0) {
+        await handler.refold?.({ partition, streamCreated: stream.created, messages: refolded, lastSequence: refolded.at(-1)!.sequence });
+      }
+      if (heard.length === 0) continue;
+      const batch: Batch = { partition, streamCreated: stream.created, messages: heard, lastSequence: heard.at(-1)!.sequence };
+      const givenUp = oneByOne && attempts > ATTEMPTS_MAX;
+      const keep = givenUp ? giveUp(service, batch) : await handler.decide(batch);
+      // What the last batch came to must be out before its place in the position is written over.
+      await telling;
+      const outcome = await inTransaction(database.pool, async (transaction) => {
+        await holdPosition(transaction, service, partition, stream.created, kept);
+        const kept_ = await keep(transaction);
+        await movePosition(transaction, service, partition, batch.lastSequence, kept_);
+        return kept_;
+      });
+      kept = batch.lastSequence;
+      attempts = 0;
+      if (givenUp) {
+        log.error({ partition, sequence: kept }, "a message was given up after it failed again and again");
+        oneByOne = false;
+      }
+      handler.committed?.();
+      metrics.batches.inc();
+      metrics.messages.inc(heard.length);
+      metrics.batchSize.observe(heard.length);
+      metrics.batchSeconds.observe((performance.now() - started) / 1000);
+      metrics.lag.set({ partition: String(partition) }, messages.getPending());
+      for (const [what, count] of Object.entries(outcome.counted ?? {})) metrics.counted.inc({ what }, count);
+      log.debug({ partition, messages: heard.length, kept, traceparent: heard.at(-1)?.traceparent ?? undefined }, "batch kept");
+      telling = outcome.tell.length === 0 ? Promise.resolve() : say(bus, outcome.tell).then(() => void (toldTo = batch.lastSequence));
+      // A failure is met at the next `await telling`; until then it may not count as unhandled.
+      telling.catch(() => undefined);
+    }
+    await telling;
+    await database.pool.query(
+      "update stream_positions set told = kept, untold = '[]', attempts = 0 where service = $1 and partition = $2 and kept = $3",
+      [service, partition, kept],
+    );
+    void toldTo;
+  } catch (error) {
+    if (isDatabaseTrouble(error) || error instanceof PositionLost || isBusTrouble(error)) {
+      await forgiveAttempt(database.pool, service, partition, kept);
+    }
+    throw error;
+  } finally {
+    stop.removeEventListener("abort", quit);
+    await messages.close();
+    await consumer.delete().catch(() => undefined);
+  }
+  if (!stop.aborted) throw new Error("the stream's messages ended");
+}
+
+/** What is there now, in order: a batch ends where nothing more waits, or at its limits. */
+async function* batches(messages: ConsumerMessages, messagesMax: () => number): AsyncGenerator<Heard[]> {
+  let batch: Heard[] = [];
+  let bytes = 0;
+  for await (const message of messages) {
+    batch.push(heardOf(message));
+    bytes += message.data.length;
+    if (messages.getPending() === 0 || batch.length >= messagesMax() || bytes >= BATCH_BYTES_MAX) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+  }
+}
+
+function heardOf(message: JsMsg): Heard {
+  return {
+    sequence: message.seq,
+    subject: message.subject,
+    storedMs: Math.floor(message.info.timestampNanos / 1e6),
+    payload: message.data,
+    traceparent: message.headers?.get("traceparent") ?? null,
+  };
+}
+
+interface Begun extends Position {
+  attempts: number;
+  untold: Telling[];
+  fresh: boolean;
+}
+
+/** Counts a beginning, so that a batch that kills the process again and again is noticed. */
+async function beginAttempt(pool: pg.Pool, service: string, partition: number, created: string, lastSequence: number): Promise<Begun> {
+  const found = await pool.query<{ kept: number; snapshot: number; attempts: number; untold: Telling[]; stream_created: string; fresh: boolean }>(
+    `insert into stream_positions as p (service, partition, stream_created, kept, told, snapshot, attempts, untold)
+     values ($1, $2, $3, 0, 0, 0, 1, '[]')
+     on conflict (service, partition) do update set attempts = p.attempts + 1
+     returning kept, snapshot, attempts, untold, stream_created, xmax = 0 as fresh`,
+    [service, partition, created],
+  );
+  const row = found.rows[0]!;
+  if (row.stream_created === created && row.kept <= lastSequence) return row;
+  // The stream was made anew: its sequences begin again, and so do we. What was kept stays kept.
+  await pool.query(
+    `update stream_positions set stream_created = $3, kept = 0, told = 0, snapshot = 0, attempts = 1
+      where service = $1 and partition = $2`,
+    [service, partition, created],
+  );
+  return { kept: 0, snapshot: 0, attempts: 1, untold: row.untold, fresh: true };
+}
+
+/** Broken connections are no fault of the batch that met them. */
+async function forgiveAttempt(pool: pg.Pool, service: string, partition: number, kept: number): Promise<void> {
+  await pool
+    .query("update stream_positions set attempts = greatest(attempts - 1, 0) where service = $1 and partition = $2 and kept = $3", [
+      service,
+      partition,
+      kept,
+    ])
+    .catch(() => undefined);
+}
+
+async function holdPosition(transaction: pg.PoolClient, service: string, partition: number, created: string, kept: number): Promise<void> {
+  const held = await transaction.query<{ kept: number; stream_created: string }>(
+    "select kept, stream_created from stream_positions where service = $1 and partition = $2 for update",
+    [service, partition],
+  );
+  const row = held.rows[0];
+  if (row?.kept !== kept || row.stream_created !== created) {
+    throw new PositionLost(`partition ${partition} stands at ${row?.kept}, not at ${kept}: another replica has it`);
+  }
+}
+
+async function movePosition(transaction: pg.PoolClient, service: string, partition: number, kept: number, outcome: Kept): Promise<void> {
+  await transaction.query(
+    `update stream_positions set told = kept, kept = $3, untold = $4, attempts = 0,
+       snapshot = case when $5 then $3 else snapshot end
+      where service = $1 and partition = $2`,
+    [service, partition, kept, JSON.stringify(outcome.tell), outcome.snapshot === true],
+  );
+}
+
+/** The message that made the service fail again and again, kept whole with the service's name. */
+function giveUp(service: string, batch: Batch): (transaction: pg.PoolClient) => Promise<Kept> {
+  const [message] = batch.messages as [Heard];
+  const [, , site = null, key = null] = message.subject.split(".");
+  return async (transaction) => {
+    const inserted = await transaction.query<{ id: number }>(
+      `insert into dead_letters (subject, site, key, reason, detail, payload, stream_sequence, element_index, stream_created, received_at)
+       values ($1, $2, $3, 'processing_failed', $4, $5, $6, $7, $8, $9) on conflict do nothing returning id`,
+      [
+        message.subject.startsWith("readings.") && site !== null && key !== null ? `readings.${site}.${key}` : message.subject,
+        site,
+        key,
+        `${service} failed on it ${ATTEMPTS_MAX} times`,
+        Buffer.from(message.payload),
+        message.sequence,
+        GIVEN_UP_INDEX[service] ?? -9,
+        batch.streamCreated,
+        new Date(message.storedMs),
+      ],
+    );
+    return { tell: [], counted: { processing_failed: inserted.rows.length } };
+  };
+}
+
+/** Each service may give up the same message once. */
+const GIVEN_UP_INDEX: Readonly<Record<string, number>> = { ingest: -2, anomaly: -3, drift: -4, calibration: -5 };
+
+function isBusTrouble(error: unknown): boolean {
+  return error instanceof Error && /timeout|no responders|connection|disconnect|closed|jetstream|heartbeat/i.test(`${error.name} ${error.message}`);
+}
+
+function sleep(ms: number, stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    stop.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

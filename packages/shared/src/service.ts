@@ -1,0 +1,57 @@
+/** What every stream service opens, in this order; it closes in reverse. */
+import { openBus, ensureStreams, type Bus } from "./bus.ts";
+import { openDatabase, type Database } from "./database.ts";
+import { createStreamMetrics, openHealth, type Health, type StreamMetrics } from "./health.ts";
+import { openHearing, type Hearing, type PartitionHandler, type Position } from "./hear.ts";
+import type { Log } from "./log.ts";
+import { openPresence, type Presence } from "./presence.ts";
+
+export interface ServiceConfig {
+  natsUrl: string;
+  natsUser: string;
+  natsPassword: string;
+  databaseUrl: string;
+  metricsPort: number;
+  metricsHost: string;
+  partitions: number;
+}
+
+export interface Plumbing extends AsyncDisposable {
+  bus: Bus;
+  database: Database;
+  health: Health;
+}
+
+export async function openPlumbing(service: string, config: ServiceConfig): Promise<Plumbing> {
+  await using stack = new AsyncDisposableStack();
+  const health = stack.use(await openHealth({ service, host: config.metricsHost, port: config.metricsPort }));
+  const database = stack.use(await openDatabase(config.databaseUrl, { name: service }));
+  const bus = stack.use(await openBus({ ...config, name: service }));
+  await ensureStreams(bus, { partitions: config.partitions });
+  const opened = stack.move();
+  return { bus, database, health, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+export interface StreamService extends AsyncDisposable {
+  presence: Presence;
+  metrics: StreamMetrics;
+  hearing: Hearing;
+}
+
+/** Joins the service's replicas and hears the partitions that fall to this one. */
+export async function openStreamService(
+  service: string,
+  { bus, database, health }: Plumbing,
+  log: Log,
+  open: (partition: number, position: Position) => Promise<PartitionHandler>,
+): Promise<StreamService> {
+  await using stack = new AsyncDisposableStack();
+  const metrics = createStreamMetrics(health.registry);
+  const presence = stack.use(await openPresence(bus, service));
+  const hearing = stack.use(
+    await openHearing({ service, bus, database, presence, metrics, log, report: health.report, open }),
+  );
+  health.report("start", null);
+  const opened = stack.move();
+  return { presence, metrics, hearing, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}

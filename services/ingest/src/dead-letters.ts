@@ -1,0 +1,36 @@
+import type { Heard } from "@calibration/shared/hear.ts";
+import { sensorOfSubject, type DeadReason, type Parsed } from "@calibration/shared/reading.ts";
+
+/** What could not be used, whole. */
+export interface DeadLetter {
+  /** As it was published: without the partition. */
+  subject: string;
+  site: string | null;
+  key: string | null;
+  reason: DeadReason;
+  detail: string;
+  payload: Uint8Array;
+  sequence: number;
+  index: number;
+  receivedMs: number;
+  /** How many readings it stands for. */
+  readings: number;
+}
+
+/** A message that is refused whole is one letter; a refused element of an array is one of its own, as it was sent. */
+export function deadLettersOf(message: Heard, parsed: Parsed): DeadLetter[] {
+  const name = sensorOfSubject(message.subject);
+  const subject = `readings.${message.subject.split(".").slice(2).join(".")}`;
+  return parsed.refusals.map(({ index, reason, detail }) => ({
+    subject,
+    site: name?.site ?? null,
+    key: name?.key ?? null,
+    reason,
+    detail,
+    payload: index === -1 || !parsed.isArray ? message.payload : Buffer.from(JSON.stringify(parsed.elements[index])),
+    sequence: message.sequence,
+    index,
+    receivedMs: message.storedMs,
+    readings: index === -1 ? parsed.published : 1,
+  }));
+}

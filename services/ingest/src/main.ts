@@ -1,0 +1,30 @@
+/**
+ * ingest
+ *   hears  READINGS
+ *   says   dead.<site>.<key> for what could not be used, and a tick for each partition it owns
+ *   keeps  readings, their rollups, each sensor's latest reading, dead letters
+ */
+import { createFacts } from "@calibration/shared/facts.ts";
+import { untilStopped } from "@calibration/shared/lifetime.ts";
+import { createLog } from "@calibration/shared/log.ts";
+import { openPlumbing, openStreamService } from "@calibration/shared/service.ts";
+import { createTimePartitions } from "@calibration/shared/time-partitions.ts";
+import { readConfig } from "./config.ts";
+import { keepReadings } from "./handler.ts";
+import { openTicking } from "./ticking.ts";
+
+const config = readConfig(process.env);
+const log = createLog("ingest", config.logLevel);
+
+await using plumbing = await openPlumbing("ingest", config);
+const { pool } = plumbing.database;
+const ingest = keepReadings({
+  facts: createFacts(pool),
+  months: createTimePartitions(pool, "readings"),
+  retentionDays: config.retentionDays,
+});
+await using service = await openStreamService("ingest", plumbing, log, async () => ingest);
+await using _ticking = openTicking(plumbing.bus, service.hearing);
+
+log.info({ hears: service.hearing.hears }, "ready");
+log.info({ signal: await untilStopped() }, "stopping");

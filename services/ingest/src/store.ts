@@ -1,0 +1,167 @@
+import type { Telling } from "@calibration/shared/bus.ts";
+import type { Heard } from "@calibration/shared/hear.ts";
+import type { Reading } from "@calibration/shared/reading.ts";
+import { subjects } from "@calibration/shared/topology.ts";
+import type pg from "pg";
+import type { DeadLetter } from "./dead-letters.ts";
+
+const QUALITY_CODE = { good: 0, uncertain: 1, bad: 2 } as const;
+/** A dead letter's message carries at most this much of the payload; the table has all of it. */
+const TOLD_BYTES_MAX = 64 * 1024;
+
+interface Latest {
+  timestampMs: number;
+  receivedMs: number;
+  valueAtMs: number | null;
+  value: number | null;
+}
+
+/** The columns of a batch, in the order the readings came, and the newest of each sensor. */
+export function createGathering() {
+  const sensorIds: number[] = [];
+  const timestamps: number[] = [];
+  const values: number[] = [];
+  const qualities: number[] = [];
+  const sequences: number[] = [];
+  const received: number[] = [];
+  const latest = new Map<number, Latest>();
+  return {
+    add(sensorId: number, reading: Reading, message: Heard) {
+      sensorIds.push(sensorId);
+      timestamps.push(reading.timestampMs);
+      values.push(reading.value);
+      qualities.push(QUALITY_CODE[reading.quality]);
+      sequences.push(message.sequence);
+      received.push(message.storedMs);
+      const newest = latest.get(sensorId) ?? { timestampMs: -Infinity, receivedMs: 0, valueAtMs: null, value: null };
+      if (reading.timestampMs > newest.timestampMs) {
+        newest.timestampMs = reading.timestampMs;
+        newest.receivedMs = message.storedMs;
+      }
+      // The first value of a timestamp stands, so only a newer one takes its place.
+      if (reading.quality !== "bad" && (newest.valueAtMs === null || reading.timestampMs > newest.valueAtMs)) {
+        newest.valueAtMs = reading.timestampMs;
+        newest.value = reading.value;
+      }
+      latest.set(sensorId, newest);
+    },
+    count: () => sensorIds.length,
+    timestamps: () => timestamps,
+    columns: () => [sensorIds, timestamps, values, qualities, sequences, received],
+    latestColumns() {
+      const rows = [...latest].toSorted(([a], [b]) => a - b);
+      return [
+        rows.map(([sensorId]) => sensorId),
+        rows.map(([, one]) => one.timestampMs),
+        rows.map(([, one]) => one.value),
+        rows.map(([, one]) => one.valueAtMs),
+        rows.map(([, one]) => one.receivedMs),
+      ];
+    },
+  };
+}
+
+const instant = (milliseconds: string) => `to_timestamp(${milliseconds} / 1000.0)`;
+
+/**
+ * One statement: the readings that are new, and what follows from them alone. The rollups' sums are exact decimals, so
+ * they come out the same wherever a batch began.
+ */
+const KEEP = `
+  with kept as (
+    insert into readings (sensor_id, timestamp, raw_value, quality, stream_sequence, received_at)
+    select s, ${instant("t")}, v, q, n, ${instant("r")}
+      from unnest($1::int[], $2::float8[], $3::float8[], $4::int2[], $5::int8[], $6::float8[]) as u(s, t, v, q, n, r)
+    on conflict do nothing
+    returning sensor_id, timestamp, raw_value, quality
+  ), per_minute as (
+    insert into readings_per_minute as p (sensor_id, bucket, min, max, sum, count)
+    select sensor_id, date_trunc('minute', timestamp, 'UTC'), min(raw_value), max(raw_value), sum(raw_value::numeric), count(*)
+      from kept where quality < 2 group by 1, 2 order by 1, 2
+    on conflict (sensor_id, bucket) do update set min = least(p.min, excluded.min), max = greatest(p.max, excluded.max),
+      sum = p.sum + excluded.sum, count = p.count + excluded.count
+  ), per_hour as (
+    insert into readings_per_hour as p (sensor_id, bucket, min, max, sum, count)
+    select sensor_id, date_trunc('hour', timestamp, 'UTC'), min(raw_value), max(raw_value), sum(raw_value::numeric), count(*)
+      from kept where quality < 2 group by 1, 2 order by 1, 2
+    on conflict (sensor_id, bucket) do update set min = least(p.min, excluded.min), max = greatest(p.max, excluded.max),
+      sum = p.sum + excluded.sum, count = p.count + excluded.count
+  ), latest as (
+    insert into sensor_latest as l (sensor_id, timestamp, raw_value, value_at, received_at, readings)
+    select u.s, ${instant("u.t")}, u.v, ${instant("u.a")}, ${instant("u.r")}, coalesce(k.n, 0)
+      from unnest($7::int[], $8::float8[], $9::float8[], $10::float8[], $11::float8[]) as u(s, t, v, a, r)
+      left join (select sensor_id, count(*) n from kept group by 1) k on k.sensor_id = u.s
+    on conflict (sensor_id) do update set
+      received_at = case when excluded.timestamp > l.timestamp then excluded.received_at else l.received_at end,
+      timestamp = greatest(l.timestamp, excluded.timestamp),
+      raw_value = case when l.value_at is null or excluded.value_at > l.value_at then excluded.raw_value else l.raw_value end,
+      value_at = greatest(l.value_at, excluded.value_at),
+      readings = l.readings + excluded.readings
+  )
+  select count(*)::int as kept from kept`;
+
+/** Returns how many were new; the others are repeats. */
+export async function keepGathered(transaction: pg.PoolClient, gathering: ReturnType<typeof createGathering>): Promise<number> {
+  const kept = await transaction.query<{ kept: number }>({
+    name: "keep-readings",
+    text: KEEP,
+    values: [...gathering.columns(), ...gathering.latestColumns()],
+  });
+  return kept.rows[0]!.kept;
+}
+
+/** Keeps dead letters whole and returns what is to be said of those that are new. */
+export async function keepDeadLetters(transaction: pg.PoolClient, letters: readonly DeadLetter[], streamCreated: string): Promise<Telling[]> {
+  const tell: Telling[] = [];
+  for (const letter of letters) {
+    const inserted = await transaction.query<{ id: number }>(
+      `insert into dead_letters (subject, site, key, reason, detail, payload, stream_sequence, element_index, stream_created, received_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing returning id`,
+      [
+        letter.subject,
+        letter.site,
+        letter.key,
+        letter.reason,
+        letter.detail,
+        Buffer.from(letter.payload),
+        letter.sequence,
+        letter.index,
+        streamCreated,
+        new Date(letter.receivedMs),
+      ],
+    );
+    const id = inserted.rows[0]?.id;
+    if (id !== undefined) tell.push(deadLetterTelling(id, letter, streamCreated));
+  }
+  return tell;
+}
+
+function deadLetterTelling(id: number, letter: DeadLetter, streamCreated: string): Telling {
+  const told = letter.payload.subarray(0, TOLD_BYTES_MAX);
+  const text = utf8Of(letter.payload, told);
+  return {
+    subject: letter.site === null || letter.key === null ? subjects.deadUnparsable : subjects.deadLetter(letter.site, letter.key),
+    id: `dead-${streamCreated}-${letter.sequence}-${letter.index}`,
+    body: JSON.stringify({
+      id,
+      subject: letter.subject,
+      reason: letter.reason,
+      detail: letter.detail,
+      payload: text ?? Buffer.from(told).toString("base64"),
+      ...(text === null ? { payload_encoding: "base64" } : {}),
+      payload_truncated: told.length < letter.payload.length,
+      stream_sequence: letter.sequence,
+      received_at: new Date(letter.receivedMs).toISOString(),
+    }),
+  };
+}
+
+/** The told part as text where the whole is UTF-8; a character cut in two at the end is left out. */
+function utf8Of(whole: Uint8Array, told: Uint8Array): string | null {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(whole);
+  } catch {
+    return null;
+  }
+  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(told, { stream: true });
+}

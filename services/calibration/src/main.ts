@@ -1,0 +1,38 @@
+/**
+ * calibration
+ *   hears  READINGS
+ *   says   corrected.<site>.<key>
+ *   keeps  corrected_readings
+ */
+import { decodeCalibrationModel } from "@calibration/models/calibration-fit.ts";
+import { createFacts } from "@calibration/shared/facts.ts";
+import { untilStopped } from "@calibration/shared/lifetime.ts";
+import { createLog } from "@calibration/shared/log.ts";
+import { createModelCache } from "@calibration/shared/model-cache.ts";
+import { openPlumbing, openStreamService } from "@calibration/shared/service.ts";
+import { createTimePartitions } from "@calibration/shared/time-partitions.ts";
+import { readConfig } from "./config.ts";
+import { correctReadings } from "./handler.ts";
+
+const config = readConfig(process.env);
+const log = createLog("calibration", config.logLevel);
+
+await using plumbing = await openPlumbing("calibration", config);
+const { pool } = plumbing.database;
+await using models = createModelCache({
+  type: "calibration",
+  pool,
+  decode: decodeCalibrationModel,
+  log,
+  registry: plumbing.health.registry,
+});
+const corrector = correctReadings({
+  facts: createFacts(pool),
+  months: createTimePartitions(pool, "corrected_readings"),
+  models,
+  retentionDays: config.retentionDays,
+});
+await using service = await openStreamService("calibration", plumbing, log, async () => corrector);
+
+log.info({ hears: service.hearing.hears }, "ready");
+log.info({ signal: await untilStopped() }, "stopping");

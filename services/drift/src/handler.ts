@@ -1,0 +1,106 @@
+import type { DriftModel } from "@calibration/models/drift-model.ts";
+import { admit, isReading, refreshFor } from "@calibration/shared/admission.ts";
+import type { Telling } from "@calibration/shared/bus.ts";
+import type { Facts, SensorAt } from "@calibration/shared/facts.ts";
+import type { Heard, PartitionHandler } from "@calibration/shared/hear.ts";
+import type { ModelCache } from "@calibration/shared/model-cache.ts";
+import type { Reading } from "@calibration/shared/reading.ts";
+import { subjects } from "@calibration/shared/topology.ts";
+import type { Pool } from "pg";
+import { createFollowing, follow, restart, type Followed, type Following } from "./core/follow.ts";
+import { predictAhead, type Prediction } from "./predictions.ts";
+import { findFollowings, findMeansSince, keepFollowed, type FollowedSensor } from "./store.ts";
+
+/** A prediction is kept of an hour that closes while it is still news; a back-fill's hours are history. */
+const NEWS_MS = 2 * 3_600_000;
+const SENSORS_MAX = 20_000;
+
+/** Decide how far each sensor has drifted; keep it; tell the levels it crossed. */
+export function followDrift(parts: {
+  partition: number;
+  pool: Pool;
+  facts: Facts;
+  models: Pick<ModelCache<DriftModel>, "load" | "get">;
+  retentionDays: number;
+}): PartitionHandler {
+  const { partition, pool, facts, models } = parts;
+  const followings = new Map<number, Following>();
+
+  return {
+    async decide(batch) {
+      const messages = batch.messages.filter(isReading);
+      await refreshFor(facts, messages);
+      const admitted = messages
+        .map((message) => admit(facts, message, parts.retentionDays))
+        .filter(({ sensor, parsed }) => sensor !== null && parsed.readings.length > 0);
+      await load(admitted.map(({ sensor }) => sensor!.sensorId));
+
+      const touched = new Map<number, FollowedSensor>();
+      const tell: Telling[] = [];
+      const predictions: Prediction[] = [];
+      for (const { sensor, message, parsed } of admitted) {
+        const followed = touched.get(sensor!.sensorId) ?? { sensorId: sensor!.sensorId, state: followings.get(sensor!.sensorId)!, last: null, closed: [] };
+        for (const reading of parsed.readings) {
+          if (reading.quality !== "good" || reading.timestampMs <= followed.state.newestMs) continue;
+          await restartAtCalibration(sensor!, followed, reading.timestampMs);
+          const came = follow(followed.state, reading.timestampMs, reading.value, contextOf(sensor!));
+          followed.last = came;
+          if (came.closed !== null) followed.closed.push(came.closed);
+          if (came.crossed !== null) tell.push(levelCrossed(sensor!, reading, came, message, batch.streamCreated));
+          if (came.closed !== null && message.storedMs - reading.timestampMs < NEWS_MS) {
+            const prediction = await predictAhead({ pool, models, sensor: sensor!, followed, reading });
+            if (prediction !== null) predictions.push(prediction);
+          }
+        }
+        if (followed.last !== null) touched.set(sensor!.sensorId, followed);
+      }
+
+      return async (transaction) => {
+        await keepFollowed(transaction, partition, [...touched.values()], predictions);
+        return { tell, counted: { predictions: predictions.length } };
+      };
+    },
+  };
+
+  async function load(sensorIds: readonly number[]): Promise<void> {
+    const missing = [...new Set(sensorIds)].filter((sensorId) => !followings.has(sensorId));
+    if (missing.length === 0) return;
+    if (followings.size + missing.length > SENSORS_MAX) followings.clear();
+    const wanted = [...new Set(sensorIds)].filter((sensorId) => !followings.has(sensorId));
+    const found = await findFollowings(pool, wanted);
+    for (const sensorId of wanted) followings.set(sensorId, found.get(sensorId) ?? createFollowing());
+  }
+
+  /** A calibration begins a new baseline; one recorded after the fact, from the hours that are kept since then. */
+  async function restartAtCalibration(sensor: SensorAt, followed: FollowedSensor, timestampMs: number): Promise<void> {
+    const latest = sensor.calibrations.findLast((calibration) => calibration.appliedAtMs <= timestampMs);
+    const { state } = followed;
+    if (latest === undefined || latest.appliedAtMs === state.calibratedAtMs) return;
+    if (state.calibratedAtMs !== null && latest.appliedAtMs < state.calibratedAtMs) return;
+    const kept = state.newestMs > latest.appliedAtMs ? await findMeansSince(pool, sensor.sensorId, latest.appliedAtMs) : [];
+    const means = [...kept, ...followed.closed.filter((hour) => hour.hourMs >= latest.appliedAtMs)].map((hour) => hour.mean);
+    restart(state, latest.appliedAtMs, means, means);
+  }
+}
+
+const contextOf = ({ body }: SensorAt) => ({
+  rangeMin: body.range_min,
+  rangeMax: body.range_max,
+  baseline: body.baseline,
+  levels: body.settings.drift_levels,
+});
+
+function levelCrossed(sensor: SensorAt, reading: Reading, came: Followed, message: Heard, streamCreated: string): Telling {
+  return {
+    subject: subjects.driftEvent(sensor.site, sensor.key),
+    id: `drift-${streamCreated}-${sensor.sensorId}-${reading.timestampMs}`,
+    body: JSON.stringify({
+      event: "level_crossed",
+      sensor_id: sensor.sensorId,
+      timestamp: new Date(reading.timestampMs).toISOString(),
+      drift: came.drift,
+      ...came.crossed,
+      ...(message.traceparent === null ? {} : { traceparent: message.traceparent }),
+    }),
+  };
+}

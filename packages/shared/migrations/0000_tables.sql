@@ -24,7 +24,8 @@ CREATE TABLE "anomalies" (
 CREATE TABLE "anomaly_state" (
 	"sensor_id" integer PRIMARY KEY NOT NULL,
 	"partition" integer NOT NULL,
-	"body" jsonb NOT NULL
+	"body" jsonb NOT NULL,
+	"gap_due_at" timestamp (3) with time zone
 );
 --> statement-breakpoint
 CREATE TABLE "audit_log" (
@@ -190,7 +191,6 @@ CREATE TABLE "sensor_latest" (
 --> statement-breakpoint
 CREATE TABLE "sensor_status" (
 	"sensor_id" integer PRIMARY KEY NOT NULL,
-	"status" text NOT NULL,
 	"learning" jsonb NOT NULL,
 	"learnt_interval_s" double precision
 );
@@ -237,6 +237,7 @@ CREATE TABLE "stream_positions" (
 	"told" bigint NOT NULL,
 	"snapshot" bigint NOT NULL,
 	"attempts" integer NOT NULL,
+	"counters" jsonb NOT NULL,
 	"untold" jsonb NOT NULL,
 	CONSTRAINT "stream_positions_service_partition_pk" PRIMARY KEY("service","partition")
 );
@@ -280,6 +281,7 @@ CREATE TABLE "training_runs" (
 --> statement-breakpoint
 CREATE INDEX "anomalies_open" ON "anomalies" USING btree ("sensor_id") WHERE not resolved;--> statement-breakpoint
 CREATE INDEX "anomalies_recent" ON "anomalies" USING btree ("timestamp","id");--> statement-breakpoint
+CREATE INDEX "anomaly_state_gap" ON "anomaly_state" USING btree ("partition","gap_due_at");--> statement-breakpoint
 CREATE INDEX "calibrations_sensor" ON "calibrations" USING btree ("sensor_id","applied_at");--> statement-breakpoint
 CREATE INDEX "calibrations_valid_from" ON "calibrations" USING btree ("valid_from");--> statement-breakpoint
 CREATE INDEX "dead_letters_reason" ON "dead_letters" USING btree ("reason","id");--> statement-breakpoint

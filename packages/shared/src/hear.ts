@@ -177,7 +177,6 @@ async function ownPartition(parts: HearingParts, partition: number, stop: AbortS
   let oneByOne = begun.attempts > ATTEMPTS_IN_BATCHES;
   let attempts = begun.attempts;
   let telling: Promise<void> = Promise.resolve();
-  let toldTo = kept;
   try {
     for await (const taken of batches(messages, () => (oneByOne ? 1 : BATCH_MESSAGES_MAX))) {
       if (stop.aborted) break;
@@ -195,11 +194,13 @@ async function ownPartition(parts: HearingParts, partition: number, stop: AbortS
       await telling;
       const outcome = await inTransaction(database.pool, async (transaction) => {
         await holdPosition(transaction, service, partition, stream.created, kept);
-        const kept_ = await keep(transaction);
-        await movePosition(transaction, service, partition, batch.lastSequence, kept_);
-        return kept_;
+        const came = await keep(transaction);
+        const counters = added(begun.counters, came.counted ?? {});
+        await movePosition(transaction, service, partition, batch.lastSequence, came, counters);
+        return { ...came, counters };
       });
       kept = batch.lastSequence;
+      begun.counters = outcome.counters;
       attempts = 0;
       if (givenUp) {
         log.error({ partition, sequence: kept }, "a message was given up after it failed again and again");
@@ -213,7 +214,7 @@ async function ownPartition(parts: HearingParts, partition: number, stop: AbortS
       metrics.lag.set({ partition: String(partition) }, messages.getPending());
       for (const [what, count] of Object.entries(outcome.counted ?? {})) metrics.counted.inc({ what }, count);
       log.debug({ partition, messages: heard.length, kept, traceparent: heard.at(-1)?.traceparent ?? undefined }, "batch kept");
-      telling = outcome.tell.length === 0 ? Promise.resolve() : say(bus, outcome.tell).then(() => void (toldTo = batch.lastSequence));
+      telling = outcome.tell.length === 0 ? Promise.resolve() : say(bus, outcome.tell);
       // A failure is met at the next `await telling`; until then it may not count as unhandled.
       telling.catch(() => undefined);
     }
@@ -222,7 +223,6 @@ async function ownPartition(parts: HearingParts, partition: number, stop: AbortS
       "update stream_positions set told = kept, untold = '[]', attempts = 0 where service = $1 and partition = $2 and kept = $3",
       [service, partition, kept],
     );
-    void toldTo;
   } catch (error) {
     if (isDatabaseTrouble(error) || error instanceof PositionLost || isBusTrouble(error)) {
       await forgiveAttempt(database.pool, service, partition, kept);
@@ -261,19 +261,28 @@ function heardOf(message: JsMsg): Heard {
   };
 }
 
+type Counters = Record<string, number>;
+
 interface Begun extends Position {
   attempts: number;
+  counters: Counters;
   untold: Telling[];
   fresh: boolean;
 }
 
+function added(counters: Counters, more: Readonly<Counters>): Counters {
+  const sum = { ...counters };
+  for (const [what, count] of Object.entries(more)) sum[what] = (sum[what] ?? 0) + count;
+  return sum;
+}
+
 /** Counts a beginning, so that a batch that kills the process again and again is noticed. */
 async function beginAttempt(pool: pg.Pool, service: string, partition: number, created: string, lastSequence: number): Promise<Begun> {
-  const found = await pool.query<{ kept: number; snapshot: number; attempts: number; untold: Telling[]; stream_created: string; fresh: boolean }>(
-    `insert into stream_positions as p (service, partition, stream_created, kept, told, snapshot, attempts, untold)
-     values ($1, $2, $3, 0, 0, 0, 1, '[]')
+  const found = await pool.query<{ kept: number; snapshot: number; attempts: number; untold: Telling[]; counters: Counters; stream_created: string; fresh: boolean }>(
+    `insert into stream_positions as p (service, partition, stream_created, kept, told, snapshot, attempts, untold, counters)
+     values ($1, $2, $3, 0, 0, 0, 1, '[]', '{}')
      on conflict (service, partition) do update set attempts = p.attempts + 1
-     returning kept, snapshot, attempts, untold, stream_created, xmax = 0 as fresh`,
+     returning kept, snapshot, attempts, untold, counters, stream_created, xmax = 0 as fresh`,
     [service, partition, created],
   );
   const row = found.rows[0]!;
@@ -284,7 +293,7 @@ async function beginAttempt(pool: pg.Pool, service: string, partition: number, c
       where service = $1 and partition = $2`,
     [service, partition, created],
   );
-  return { kept: 0, snapshot: 0, attempts: 1, untold: row.untold, fresh: true };
+  return { kept: 0, snapshot: 0, attempts: 1, untold: row.untold, counters: row.counters, fresh: true };
 }
 
 /** Broken connections are no fault of the batch that met them. */
@@ -309,12 +318,12 @@ async function holdPosition(transaction: pg.PoolClient, service: string, partiti
   }
 }
 
-async function movePosition(transaction: pg.PoolClient, service: string, partition: number, kept: number, outcome: Kept): Promise<void> {
+async function movePosition(transaction: pg.PoolClient, service: string, partition: number, kept: number, outcome: Kept, counters: Counters): Promise<void> {
   await transaction.query(
-    `update stream_positions set told = kept, kept = $3, untold = $4, attempts = 0,
-       snapshot = case when $5 then $3 else snapshot end
+    `update stream_positions set told = kept, kept = $3, untold = $4, counters = $5, attempts = 0,
+       snapshot = case when $6 then $3 else snapshot end
       where service = $1 and partition = $2`,
-    [service, partition, kept, JSON.stringify(outcome.tell), outcome.snapshot === true],
+    [service, partition, kept, JSON.stringify(outcome.tell), JSON.stringify(counters), outcome.snapshot === true],
   );
 }
 

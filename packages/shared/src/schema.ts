@@ -239,7 +239,6 @@ export const anomalies = pgTable(
 
 export const sensorStatus = pgTable("sensor_status", {
   sensorId: integer("sensor_id").primaryKey(),
-  status: text("status").notNull(),
   learning: jsonb("learning").notNull(),
   learntIntervalS: doublePrecision("learnt_interval_s"),
 });
@@ -249,7 +248,9 @@ export const anomalyState = pgTable("anomaly_state", {
   sensorId: integer("sensor_id").primaryKey(),
   partition: integer("partition").notNull(),
   body: jsonb("body").notNull(),
-});
+  /** When a tick should look for a gap, or grade one again; null: nothing is awaited. */
+  gapDueAt: instant("gap_due_at"),
+}, (table) => [index("anomaly_state_gap").on(table.partition, table.gapDueAt)]);
 
 /** The large state of a sensor, a fold of the log up to `position`; the rest is read again at a take-over. */
 export const noveltySnapshots = pgTable(
@@ -408,6 +409,8 @@ export const streamPositions = pgTable(
     snapshot: bigint("snapshot", { mode: "number" }).notNull(),
     /** How often the batch after `kept` was begun and not finished. */
     attempts: integer("attempts").notNull(),
+    /** What the batches came to, counted since the beginning. */
+    counters: jsonb("counters").notNull(),
     /** What the last batch has to say; repeated by the next owner unless `told` has followed. */
     untold: jsonb("untold").notNull(),
   },

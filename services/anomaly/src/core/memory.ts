@@ -1,0 +1,122 @@
+/**
+ * What the judgement of a sensor rests on: its recent readings, the watchers' habits, the novelty detector's tails. Too
+ * large to write with every batch (about 100 KB), so it is a fold of the log: a snapshot now and then, and the readings
+ * since are folded in again when another replica takes over. Folding decides nothing and depends on nothing else.
+ */
+import { createNovelty, decodeNovelty, encodeNovelty, updateNovelty, type Novelty } from "@calibration/models/novelty.ts";
+import { createWatch, updateWatch, type Watch, type WatchFinding } from "@calibration/models/watchers.ts";
+
+/** The reference of an episode's type: a week at a reading every five minutes, and room for the episode itself. */
+export const RECENT_MAX = 2_016 + 128;
+
+export interface Memory {
+  newestMs: number;
+  watch: Watch;
+  novelty: Novelty;
+  /** Rings of the recent readings; `recent` counts all there ever were. */
+  times: Float64Array;
+  values: Float64Array;
+  recent: number;
+}
+
+export interface MemoryContext {
+  rangeMin: number | null;
+  rangeMax: number | null;
+  expectedIntervalS: number | null;
+  theta: number;
+}
+
+export interface Folded {
+  findings: WatchFinding[];
+  novelty: { score: number; alarm: boolean; contributions: Float64Array };
+}
+
+export const createMemory = (): Memory => ({
+  newestMs: -Infinity,
+  watch: createWatch(),
+  novelty: createNovelty(),
+  times: new Float64Array(RECENT_MAX),
+  values: new Float64Array(RECENT_MAX),
+  recent: 0,
+});
+
+/** Takes in a reading newer than the newest. */
+export function fold(memory: Memory, timestampMs: number, value: number, localSeconds: number, context: MemoryContext): Folded {
+  const findings = updateWatch(memory.watch, { timestampMs, value }, context);
+  const novelty = updateNovelty(memory.novelty, localSeconds, value, context.theta);
+  const place = memory.recent % RECENT_MAX;
+  memory.times[place] = timestampMs;
+  memory.values[place] = value;
+  memory.recent++;
+  memory.newestMs = timestampMs;
+  return { findings, novelty };
+}
+
+/** The last readings there are, oldest first, at most `countMax`. */
+export function recentReadings(memory: Memory, countMax: number): { times: Float64Array; values: Float64Array } {
+  const count = Math.min(memory.recent, RECENT_MAX, countMax);
+  const times = new Float64Array(count);
+  const values = new Float64Array(count);
+  for (let index = 0; index < count; index++) {
+    const place = (memory.recent - count + index) % RECENT_MAX;
+    times[index] = memory.times[place]!;
+    values[index] = memory.values[place]!;
+  }
+  return { times, values };
+}
+
+/** Whether a reading of that instant is among the recent ones: then it was judged already. */
+export function isAmongRecent(memory: Memory, timestampMs: number): boolean {
+  const count = Math.min(memory.recent, RECENT_MAX);
+  let low = memory.recent - count;
+  let high = memory.recent - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const found = memory.times[middle % RECENT_MAX]!;
+    if (found === timestampMs) return true;
+    if (found < timestampMs) low = middle + 1;
+    else high = middle - 1;
+  }
+  return false;
+}
+
+/** Little-endian: the lengths of the two parts, the watch as JSON, the novelty detector, then the recent readings. */
+export function encodeMemory(memory: Memory): Uint8Array {
+  const watch = new TextEncoder().encode(JSON.stringify(memory.watch));
+  const novelty = encodeNovelty(memory.novelty);
+  const { times, values } = recentReadings(memory, RECENT_MAX);
+  const bytes = new Uint8Array(32 + watch.length + novelty.length + times.length * 16);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, MEMORY_VERSION, true);
+  view.setUint32(4, watch.length, true);
+  view.setUint32(8, novelty.length, true);
+  view.setUint32(12, times.length, true);
+  view.setFloat64(16, memory.newestMs, true);
+  view.setFloat64(24, memory.recent, true);
+  bytes.set(watch, 32);
+  bytes.set(novelty, 32 + watch.length);
+  let at = 32 + watch.length + novelty.length;
+  for (const column of [times, values]) for (const one of column) (view.setFloat64(at, one, true), (at += 8));
+  return bytes;
+}
+
+const MEMORY_VERSION = 1;
+
+/** @throws Error where the bytes are of another version. */
+export function decodeMemory(bytes: Uint8Array): Memory {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(0, true) !== MEMORY_VERSION) throw new Error("a snapshot of another version");
+  const [watchLength, noveltyLength, count] = [4, 8, 12].map((at) => view.getUint32(at, true)) as [number, number, number];
+  const memory = createMemory();
+  memory.newestMs = view.getFloat64(16, true);
+  memory.recent = view.getFloat64(24, true);
+  memory.watch = JSON.parse(new TextDecoder().decode(bytes.subarray(32, 32 + watchLength))) as Watch;
+  memory.novelty = decodeNovelty(bytes.slice(32 + watchLength, 32 + watchLength + noveltyLength));
+  let at = 32 + watchLength + noveltyLength;
+  for (const column of [memory.times, memory.values]) {
+    for (let index = 0; index < count; index++, at += 8) {
+      column[(memory.recent - count + index) % RECENT_MAX] = view.getFloat64(at, true);
+    }
+  }
+  return memory;
+}

@@ -1,0 +1,257 @@
+import { createCalendar } from "@calibration/models/calendar.ts";
+import { thetaForBudget } from "@calibration/models/false-alarm-budget.ts";
+import type { IsolationForest } from "@calibration/models/isolation-forest.ts";
+import { learntIntervalS } from "@calibration/models/watchers.ts";
+import { admit, isReading, refreshFor, type Admitted } from "@calibration/shared/admission.ts";
+import type { Facts, SensorAt } from "@calibration/shared/facts.ts";
+import type { Batch, Heard, PartitionHandler, Position } from "@calibration/shared/hear.ts";
+import type { ModelCache } from "@calibration/shared/model-cache.ts";
+import type { Pool } from "pg";
+import {
+  attendLate,
+  attendPresence,
+  attendReading,
+  attendResolution,
+  attendTick,
+  createAttention,
+  learningOf,
+  memoryContextOf,
+  nextLookMs,
+  type Attention,
+  type AttendContext,
+  type Change,
+} from "./core/attend.ts";
+import type { UsableModel } from "./core/judge.ts";
+import { createMemory, fold, isAmongRecent, type Memory } from "./core/memory.ts";
+import {
+  anomalyTellings,
+  findAttentions,
+  findMemories,
+  findOverdue,
+  keepAttended,
+  keepMemories,
+  keptBefore,
+  resolveKept,
+  type AttendedSensor,
+} from "./store.ts";
+
+/** The large state is written when this much of the log has passed since. */
+const SNAPSHOT_READINGS = 50_000;
+const SNAPSHOT_MS = 60_000;
+
+interface Resolution {
+  sensor_id: number;
+  site: string;
+  key: string;
+  started_at: string;
+  note: string | null;
+}
+
+interface Sensor {
+  attention: Attention;
+  memory: Memory;
+  /** The position its memory stands at. */
+  folded: number;
+  dirty: boolean;
+}
+
+/** Decide what each reading, and each silence, means; keep the episodes; tell what changed. */
+export function judgeReadings(parts: {
+  partition: number;
+  position: Position;
+  pool: Pool;
+  facts: Facts;
+  models: Pick<ModelCache<IsolationForest>, "load" | "get">;
+  retentionDays: number;
+}): PartitionHandler {
+  const { partition, pool, facts, models } = parts;
+  const sensors = new Map<number, Sensor>();
+  let readingsSinceSnapshot = 0;
+  let snapshotAt = performance.now();
+
+  return {
+    async decide(batch) {
+      const admitted = await admitAll(batch);
+      const overdue = await loadAll(batch, admitted);
+      const touched = new Map<number, AttendedSensor>();
+      const counted: Record<string, number> = {};
+      const resolutionsOfOld: Resolution[] = [];
+      const bySequence = new Map(admitted.map((one) => [one.message.sequence, one]));
+
+      for (const message of batch.messages) {
+        if (isReading(message)) {
+          const one = bySequence.get(message.sequence);
+          if (one !== undefined) await attendMessage(one, touched, counted);
+        } else if (message.subject.startsWith("ticks.")) attendTicks(message, overdue, touched);
+        else attendResolutionOf(message, touched, resolutionsOfOld);
+      }
+
+      const snapshot = readingsSinceSnapshot >= SNAPSHOT_READINGS || performance.now() - snapshotAt >= SNAPSHOT_MS;
+      return async (transaction) => {
+        const ids = await keepAttended(transaction, partition, [...touched.values()]);
+        const resolved = await resolveKept(transaction, resolutionsOfOld, batch);
+        if (snapshot) await writeSnapshot(transaction, batch.lastSequence);
+        return { tell: [...anomalyTellings([...touched.values()], ids, batch.streamCreated), ...resolved], counted, snapshot };
+      };
+    },
+
+    async refold(batch) {
+      const admitted = await admitAll(batch);
+      await loadAll(batch, admitted);
+      for (const { message, sensor, parsed } of admitted) {
+        const known = sensors.get(sensor!.sensorId)!;
+        if (message.sequence <= known.folded) continue;
+        const context = contextOf(sensor!);
+        for (const reading of parsed.readings) {
+          if (reading.quality === "bad" || reading.timestampMs <= known.memory.newestMs) continue;
+          fold(known.memory, reading.timestampMs, reading.value, context.calendar(reading.timestampMs).localSeconds, memoryContextOf(context));
+        }
+        known.folded = message.sequence;
+        known.dirty = true;
+      }
+    },
+  };
+
+  async function admitAll(batch: Batch): Promise<Admitted[]> {
+    const messages = batch.messages.filter(isReading);
+    await refreshFor(facts, batch.messages);
+    return messages
+      .map((message) => admit(facts, message, parts.retentionDays))
+      .filter(({ sensor, parsed }) => sensor !== null && parsed.readings.length > 0);
+  }
+
+  /** Brings in the state of every sensor the batch may touch; returns those that a tick should look at. */
+  async function loadAll(batch: Batch, admitted: readonly Admitted[]): Promise<Map<number, { site: string; key: string }>> {
+    const lastTickMs = Math.max(0, ...batch.messages.filter((one) => one.subject.startsWith("ticks.")).map((one) => one.storedMs));
+    const overdue = lastTickMs === 0 ? new Map<number, { site: string; key: string }>() : await findOverdue(pool, partition, lastTickMs);
+    const resolving = batch.messages.filter((one) => one.subject.startsWith("resolutions.")).map(resolutionOf).filter((one) => one !== null);
+    await facts.refresh([...overdue.values(), ...resolving], Math.max(0, ...batch.messages.map((one) => one.storedMs)));
+    const wanted = new Set([
+      ...admitted.map(({ sensor }) => sensor!.sensorId),
+      ...overdue.keys(),
+      ...resolving.map((one) => one.sensor_id),
+    ]);
+    const missing = [...wanted].filter((sensorId) => !sensors.has(sensorId));
+    if (missing.length > 0) {
+      const [attentions, memories] = await Promise.all([findAttentions(pool, missing), findMemories(pool, missing)]);
+      for (const sensorId of missing) {
+        const memory = memories.get(sensorId);
+        sensors.set(sensorId, {
+          attention: attentions.get(sensorId) ?? createAttention(),
+          memory: memory?.memory ?? createMemory(),
+          folded: memory?.position ?? 0,
+          dirty: false,
+        });
+      }
+    }
+    const modelIds = admitted.flatMap(({ sensor }) => sensor!.model("anomaly")?.modelId ?? []);
+    await models.load(modelIds);
+    return overdue;
+  }
+
+  function contextOf(sensor: SensorAt): AttendContext {
+    const promoted = sensor.model("anomaly");
+    const found = promoted === null ? null : models.get(promoted.modelId);
+    const model: UsableModel = found ?? { model: null, reason: "model_missing" };
+    return {
+      body: sensor.body,
+      model,
+      theta: thetaForBudget(sensor.body.settings.false_alarms_per_month),
+      lastCalibrationMs: sensor.calibrations.at(-1)?.appliedAtMs ?? null,
+      calendar: createCalendar(sensor.body.settings.time_zone),
+    };
+  }
+
+  function touch(sensor: Pick<SensorAt, "sensorId" | "site" | "key">, touched: Map<number, AttendedSensor>): AttendedSensor {
+    const found = touched.get(sensor.sensorId);
+    if (found !== undefined) return found;
+    const fresh: AttendedSensor = {
+      sensorId: sensor.sensorId,
+      site: sensor.site,
+      key: sensor.key,
+      attention: sensors.get(sensor.sensorId)!.attention,
+      changes: [],
+      lookMs: null,
+      learning: null,
+      intervalS: null,
+    };
+    touched.set(sensor.sensorId, fresh);
+    return fresh;
+  }
+
+  async function attendMessage({ message, sensor, parsed }: Admitted, touched: Map<number, AttendedSensor>, counted: Record<string, number>): Promise<void> {
+    const known = sensors.get(sensor!.sensorId)!;
+    const attended = touch(sensor!, touched);
+    const context = contextOf(sensor!);
+    for (const one of parsed.readings) {
+      const reading = { ...one, storedMs: message.storedMs };
+      const { attention, memory } = known;
+      const isNew = attention.newestMs === null || one.timestampMs > attention.newestMs;
+      if (one.quality === "bad") {
+        attended.changes.push(...mark(message, attendPresence(attention, memory, reading, sensor!.body)));
+        continue;
+      }
+      if (!isNew && (isAmongRecent(memory, one.timestampMs) || (await keptBefore(pool, sensor!.sensorId, one.timestampMs, message.sequence)))) {
+        continue;
+      }
+      const { changes, method, fallbackReason } = isNew
+        ? attendReading(attention, memory, reading, context)
+        : attendLate(reading, context);
+      attended.changes.push(...mark(message, changes));
+      counted[`judged_${method}`] = (counted[`judged_${method}`] ?? 0) + 1;
+      if (fallbackReason !== null) counted[`fallback_${fallbackReason}`] = (counted[`fallback_${fallbackReason}`] ?? 0) + 1;
+      readingsSinceSnapshot++;
+    }
+    known.folded = message.sequence;
+    known.dirty = true;
+    attended.lookMs = nextLookMs(known.attention, known.memory, sensor!.body);
+    attended.learning = learningOf(known.memory, context.model.model !== null);
+    attended.intervalS = learntIntervalS(known.memory.watch);
+  }
+
+  function attendTicks(message: Heard, overdue: ReadonlyMap<number, { site: string; key: string }>, touched: Map<number, AttendedSensor>): void {
+    for (const [sensorId, { site, key }] of overdue) {
+      const sensor = facts.at(site, key, message.storedMs);
+      const known = sensors.get(sensorId);
+      if (sensor === null || known === undefined || sensor.sensorId !== sensorId) continue;
+      const changes = attendTick(known.attention, known.memory, message.storedMs, sensor.body);
+      const attended = touch(sensor, touched);
+      attended.changes.push(...mark(message, changes));
+      attended.lookMs = nextLookMs(known.attention, known.memory, sensor.body);
+    }
+  }
+
+  function attendResolutionOf(message: Heard, touched: Map<number, AttendedSensor>, old: Resolution[]): void {
+    const resolution = resolutionOf(message);
+    const known = resolution === null ? undefined : sensors.get(resolution.sensor_id);
+    if (resolution === null || known === undefined) return;
+    const change = attendResolution(known.attention, Date.parse(resolution.started_at), message.storedMs, resolution.note);
+    if (change === null) {
+      old.push(resolution);
+      return;
+    }
+    const sensor = facts.at(resolution.site, resolution.key, message.storedMs);
+    const attended = touch({ sensorId: resolution.sensor_id, site: resolution.site, key: resolution.key }, touched);
+    attended.changes.push(...mark(message, [change]));
+    if (sensor !== null) attended.lookMs = nextLookMs(known.attention, known.memory, sensor.body);
+  }
+
+  async function writeSnapshot(transaction: Parameters<typeof keepMemories>[0], position: number): Promise<void> {
+    const dirty = [...sensors].filter(([, one]) => one.dirty);
+    await keepMemories(transaction, partition, position, dirty.map(([sensorId, one]) => ({ sensorId, memory: one.memory })));
+    for (const [, one] of dirty) one.dirty = false;
+    readingsSinceSnapshot = 0;
+    snapshotAt = performance.now();
+  }
+}
+
+const mark = (message: Heard, changes: readonly Change[]) =>
+  changes.map((change) => ({ ...change, sequence: message.sequence, traceparent: message.traceparent }));
+
+function resolutionOf(message: Heard): Resolution | null {
+  try {
+    return JSON.parse(new TextDecoder().decode(message.payload)) as Resolution;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * anomaly
+ *   hears  READINGS: readings, ticks (absence), resolutions (a person closed an episode)
+ *   says   events.anomaly.<site>.<key>
+ *   keeps  anomalies, sensor_status, and its own state: anomaly_state, novelty_snapshots
+ */
+import { decodeIsolationForest } from "@calibration/models/isolation-forest.ts";
+import { createFacts } from "@calibration/shared/facts.ts";
+import { untilStopped } from "@calibration/shared/lifetime.ts";
+import { createLog } from "@calibration/shared/log.ts";
+import { createModelCache } from "@calibration/shared/model-cache.ts";
+import { openPlumbing, openStreamService } from "@calibration/shared/service.ts";
+import { readConfig } from "./config.ts";
+import { judgeReadings } from "./handler.ts";
+
+const config = readConfig(process.env);
+const log = createLog("anomaly", config.logLevel);
+
+await using plumbing = await openPlumbing("anomaly", config);
+const { pool } = plumbing.database;
+await using models = createModelCache({
+  type: "anomaly",
+  pool,
+  decode: decodeIsolationForest,
+  log,
+  registry: plumbing.health.registry,
+});
+const facts = createFacts(pool);
+await using service = await openStreamService("anomaly", plumbing, log, async (partition, position) =>
+  judgeReadings({ partition, position, pool, facts, models, retentionDays: config.retentionDays }),
+);
+
+log.info({ hears: service.hearing.hears }, "ready");
+log.info({ signal: await untilStopped() }, "stopping");

@@ -1,0 +1,197 @@
+import type { Telling } from "@calibration/shared/bus.ts";
+import type { AnomalyBody } from "@calibration/shared/anomaly.ts";
+import type { Batch } from "@calibration/shared/hear.ts";
+import { subjects } from "@calibration/shared/topology.ts";
+import type pg from "pg";
+import type { Pool } from "pg";
+import type { Attention, Change } from "./core/attend.ts";
+import type { Episode } from "./core/episode.ts";
+import { decodeMemory, encodeMemory, type Memory } from "./core/memory.ts";
+
+type Queryable = Pick<Pool, "query">;
+
+/** What a batch came to for one sensor. */
+export interface AttendedSensor {
+  sensorId: number;
+  site: string;
+  key: string;
+  attention: Attention;
+  changes: (Change & { sequence: number; traceparent: string | null })[];
+  lookMs: number | null;
+  /** Null where only time passed. */
+  learning: { stage: string; readings: number; of: number } | null;
+  intervalS: number | null;
+}
+
+export async function findAttentions(pool: Queryable, sensorIds: readonly number[]): Promise<Map<number, Attention>> {
+  const found = await pool.query<{ sensor_id: number; body: Attention }>(
+    "select sensor_id, body from anomaly_state where sensor_id = any($1::int[])",
+    [sensorIds],
+  );
+  return new Map(found.rows.map((row) => [row.sensor_id, row.body]));
+}
+
+export async function findMemories(pool: Queryable, sensorIds: readonly number[]): Promise<Map<number, { memory: Memory; position: number }>> {
+  const found = await pool.query<{ sensor_id: number; position: number; body: Buffer }>(
+    "select sensor_id, position, body from novelty_snapshots where sensor_id = any($1::int[])",
+    [sensorIds],
+  );
+  return new Map(found.rows.map((row) => [row.sensor_id, { memory: decodeMemory(row.body), position: row.position }]));
+}
+
+/** The sensors of a partition whose silence may have become a gap by then, or a worse one. */
+export async function findOverdue(pool: Queryable, partition: number, byMs: number): Promise<Map<number, { site: string; key: string }>> {
+  const found = await pool.query<{ sensor_id: number; site: string; key: string }>(
+    `select s.sensor_id, n.site, n.key from anomaly_state s join sensors n on n.id = s.sensor_id
+      where s.partition = $1 and s.gap_due_at <= to_timestamp($2 / 1000.0) order by s.sensor_id`,
+    [partition, byMs],
+  );
+  return new Map(found.rows.map((row) => [row.sensor_id, { site: row.site, key: row.key }]));
+}
+
+/** Whether a reading of that instant came earlier in the log, so that this one is a repeat. */
+export async function keptBefore(pool: Queryable, sensorId: number, timestampMs: number, sequence: number): Promise<boolean> {
+  const found = await pool.query(
+    "select 1 from readings where sensor_id = $1 and timestamp = to_timestamp($2 / 1000.0) and stream_sequence < $3",
+    [sensorId, timestampMs, sequence],
+  );
+  return found.rows.length > 0;
+}
+
+const instant = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+
+const KEEP_ANOMALY = `
+  insert into anomalies (sensor_id, timestamp, last_seen, type, value, expected, deviation, severity, resolved, resolved_by,
+    resolved_at, count, score, method, model_version, alarm, explanation, note)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+  on conflict (sensor_id, timestamp) do update set last_seen = excluded.last_seen, type = excluded.type, value = excluded.value,
+    expected = excluded.expected, deviation = excluded.deviation, severity = excluded.severity, resolved = excluded.resolved,
+    resolved_by = excluded.resolved_by, resolved_at = excluded.resolved_at, count = excluded.count, score = excluded.score,
+    method = excluded.method, model_version = excluded.model_version, alarm = excluded.alarm,
+    explanation = excluded.explanation, note = coalesce(excluded.note, anomalies.note)
+  returning id`;
+
+/** Writes what changed; returns the ids of the anomalies, by sensor and beginning. */
+export async function keepAttended(transaction: pg.PoolClient, partition: number, sensors: readonly AttendedSensor[]): Promise<Map<string, number>> {
+  const ids = new Map<string, number>();
+  if (sensors.length === 0) return ids;
+  const rows = sensors.toSorted((a, b) => a.sensorId - b.sensorId);
+  await transaction.query({
+    name: "keep-attention",
+    text: `insert into anomaly_state (sensor_id, partition, body, gap_due_at)
+      select s, $2, b, to_timestamp(g / 1000.0) from unnest($1::int[], $3::jsonb[], $4::float8[]) as u(s, b, g)
+      on conflict (sensor_id) do update set partition = excluded.partition, body = excluded.body, gap_due_at = excluded.gap_due_at`,
+    values: [rows.map((row) => row.sensorId), partition, rows.map((row) => JSON.stringify(row.attention)), rows.map((row) => row.lookMs)],
+  });
+  const heard = rows.filter((row) => row.learning !== null);
+  if (heard.length > 0) {
+    await transaction.query({
+      name: "keep-status",
+      text: `insert into sensor_status (sensor_id, learning, learnt_interval_s)
+        select s, l, i from unnest($1::int[], $2::jsonb[], $3::float8[]) as u(s, l, i)
+        on conflict (sensor_id) do update set learning = excluded.learning, learnt_interval_s = excluded.learnt_interval_s`,
+      values: [heard.map((row) => row.sensorId), heard.map((row) => JSON.stringify(row.learning)), heard.map((row) => row.intervalS)],
+    });
+  }
+  for (const row of rows) {
+    // What stands at the end of the batch: the last of each episode that changed, and the one that is still open.
+    const episodes = new Map<number, Episode>(row.changes.map(({ episode }) => [episode.startedMs, episode]));
+    if (row.attention.episode !== null) episodes.set(row.attention.episode.startedMs, row.attention.episode);
+    for (const episode of episodes.values()) {
+      const kept = await transaction.query<{ id: number }>({ name: "keep-anomaly", text: KEEP_ANOMALY, values: anomalyColumns(row.sensorId, episode) });
+      ids.set(`${row.sensorId} ${episode.startedMs}`, kept.rows[0]!.id);
+    }
+  }
+  return ids;
+}
+
+const anomalyColumns = (sensorId: number, episode: Episode): unknown[] => [
+  sensorId,
+  instant(episode.startedMs),
+  instant(episode.lastSeenMs),
+  episode.type,
+  episode.value,
+  episode.expected,
+  episode.deviation,
+  episode.severity,
+  episode.resolved,
+  episode.resolvedBy,
+  instant(episode.resolvedMs),
+  episode.count,
+  episode.score,
+  episode.method,
+  episode.modelVersion,
+  episode.alarm,
+  JSON.stringify(episode.explanation),
+  episode.note,
+];
+
+/** One message for each change, in the order of the log. */
+export function anomalyTellings(sensors: readonly AttendedSensor[], ids: ReadonlyMap<string, number>, streamCreated: string): Telling[] {
+  return sensors.flatMap(({ sensorId, site, key, changes }) =>
+    changes.map(({ event, episode, sequence, traceparent }) => ({
+      subject: subjects.anomalyEvent(site, key),
+      id: `anomaly-${streamCreated}-${sensorId}-${episode.startedMs}-${sequence}-${event}`,
+      body: JSON.stringify({
+        event,
+        ...anomalyBody(ids.get(`${sensorId} ${episode.startedMs}`)!, sensorId, episode),
+        ...(traceparent === null ? {} : { traceparent }),
+      }),
+    })),
+  );
+}
+
+const anomalyBody = (id: number, sensorId: number, episode: Episode): AnomalyBody => ({
+  id,
+  sensor_id: sensorId,
+  type: episode.type,
+  value: episode.value,
+  expected: episode.expected,
+  deviation: episode.deviation,
+  severity: episode.severity,
+  resolved: episode.resolved,
+  resolved_by: episode.resolvedBy,
+  resolved_at: instant(episode.resolvedMs),
+  timestamp: instant(episode.startedMs)!,
+  last_seen: instant(episode.lastSeenMs)!,
+  count: episode.count,
+  score: episode.score,
+  method: episode.method,
+  model_version: episode.modelVersion,
+  alarm: episode.alarm,
+  explanation: episode.explanation,
+  note: episode.note,
+});
+
+/** A person's word on an episode that is over already: only the note can still change. */
+export async function resolveKept(
+  transaction: pg.PoolClient,
+  resolutions: readonly { sensor_id: number; started_at: string; note: string | null }[],
+  batch: Batch,
+): Promise<Telling[]> {
+  for (const { sensor_id: sensorId, started_at: startedAt, note } of resolutions) {
+    await transaction.query(
+      `update anomalies set note = coalesce($3, note), resolved = true, resolved_by = coalesce(resolved_by, 'person'),
+         resolved_at = coalesce(resolved_at, $4) where sensor_id = $1 and timestamp = $2`,
+      [sensorId, startedAt, note, new Date(batch.messages.at(-1)!.storedMs)],
+    );
+  }
+  return [];
+}
+
+export async function keepMemories(
+  transaction: pg.PoolClient,
+  partition: number,
+  position: number,
+  memories: readonly { sensorId: number; memory: Memory }[],
+): Promise<void> {
+  for (const { sensorId, memory } of memories) {
+    const bytes = encodeMemory(memory);
+    await transaction.query({
+      name: "keep-memory",
+      text: `insert into novelty_snapshots (sensor_id, partition, position, body) values ($1, $2, $3, $4)
+        on conflict (sensor_id) do update set partition = excluded.partition, position = excluded.position, body = excluded.body`,
+      values: [sensorId, partition, position, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)],
+    });
+  }
+}

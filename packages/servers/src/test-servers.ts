@@ -1,50 +1,91 @@
-/** The servers that tests run on: those that are given, else embedded ones in a directory that goes with them. */
+/** The servers that tests run on: PostgreSQL once for all of them, nats-server for each plant, in directories that go with them. */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { findNatsServer, type Say } from "./nats-binary.ts";
-import { USERS, type NatsUsers } from "./nats-config.ts";
-import { startNatsServer } from "./nats-server.ts";
+import { USERS, type NatsUsers, type PlantUser } from "./nats-config.ts";
+import { startNatsServer, type RunningNats } from "./nats-server.ts";
 import { freePort } from "./ports.ts";
 import { startPostgres } from "./postgres.ts";
 
-export interface TestServers extends AsyncDisposable {
+export interface TestDatabaseServer extends AsyncDisposable {
   kind: "given" | "embedded";
-  natsUrl: string;
+  databaseUrl: string;
+  /** Where `openTestNats` finds its binary; null where NATS is given. */
+  natsBinary: string | null;
+}
+
+export interface TestNats extends AsyncDisposable {
+  url: string;
+  /** Null where NATS is given: then nobody may stop it. */
+  running: RunningNats | null;
   /** Empty passwords where the given server asks for none. */
   users: NatsUsers;
-  databaseUrl: string;
+  /** Starts the same server again, on the same port and data, after it was ended. */
+  restart(): Promise<void>;
 }
 
 /** Below the range from which the kernel takes ports for outgoing connections. */
-const PORT_FIRST = 15_000;
-const PORTS = 10_000;
+const PORT_FIRST = 12_000;
+const PORTS = 18_000;
+const somePort = async (): Promise<number> => (await freePort(PORT_FIRST + (randomBytes(4).readUInt32BE() % PORTS))).port;
 
-export async function openTestServers(options: { localDirectory: string; say: Say; env?: NodeJS.ProcessEnv }): Promise<TestServers> {
+export async function openTestDatabaseServer(options: { localDirectory: string; say: Say; env?: NodeJS.ProcessEnv }): Promise<TestDatabaseServer> {
   const { localDirectory, say, env = process.env } = options;
-  const natsUrl = env["TEST_NATS_URL"];
-  const databaseUrl = env["TEST_DATABASE_URL"];
-  if (natsUrl !== undefined && databaseUrl !== undefined) {
-    say(`servers: given (${natsUrl})`);
-    const users = Object.fromEntries(USERS.map((user) => [user, ""])) as NatsUsers;
-    return { kind: "given", natsUrl, users, databaseUrl, [Symbol.asyncDispose]: async () => undefined };
+  const given = env["TEST_DATABASE_URL"];
+  if (given !== undefined && env["TEST_NATS_URL"] !== undefined) {
+    say("servers: given by TEST_NATS_URL and TEST_DATABASE_URL");
+    return { kind: "given", databaseUrl: given, natsBinary: null, [Symbol.asyncDispose]: async () => undefined };
   }
-  const name = randomBytes(4).toString("hex");
-  const directory = join(localDirectory, "tests", name);
-  mkdirSync(directory, { recursive: true });
-  const users = Object.fromEntries(USERS.map((user) => [user, randomBytes(16).toString("hex")])) as NatsUsers;
-  await using stack = new AsyncDisposableStack();
-  stack.defer(() => rmSync(directory, { recursive: true, force: true }));
-  const from = PORT_FIRST + (randomBytes(2).readUInt16BE() % PORTS);
-  const natsPort = (await freePort(from)).port;
-  const monitorPort = (await freePort(natsPort + 1)).port;
-  const databasePort = (await freePort(monitorPort + 1)).port;
-  const binary = await findNatsServer({ localDirectory, say, env });
-  const nats = stack.use(await startNatsServer({ binary, directory: join(directory, "nats"), port: natsPort, monitorPort, users }));
-  const postgres = stack.use(
-    await startPostgres({ directory: join(directory, "postgres"), port: databasePort, password: randomBytes(16).toString("hex"), fsync: false }),
-  );
+  const natsBinary = await findNatsServer({ localDirectory, say, env });
+  const directory = ownDirectory(localDirectory);
+  const postgres = await startPostgres({ directory, port: await somePort(), password: randomBytes(16).toString("hex"), fsync: false });
   say("servers: embedded nats-server and PostgreSQL");
-  const opened = stack.move();
-  return { kind: "embedded", natsUrl: nats.url, users, databaseUrl: postgres.url, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return {
+    kind: "embedded",
+    databaseUrl: postgres.url,
+    natsBinary,
+    async [Symbol.asyncDispose]() {
+      await postgres[Symbol.asyncDispose]();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+export async function openTestNats(options: {
+  localDirectory: string;
+  natsBinary: string | null;
+  plants?: readonly PlantUser[];
+  env?: NodeJS.ProcessEnv;
+}): Promise<TestNats> {
+  const { localDirectory, natsBinary, plants = [], env = process.env } = options;
+  if (natsBinary === null) {
+    const users = Object.fromEntries(USERS.map((user) => [user, ""])) as NatsUsers;
+    const restart = () => Promise.reject(new Error("a NATS server that was given is not ours to restart"));
+    return { url: env["TEST_NATS_URL"]!, running: null, users, restart, [Symbol.asyncDispose]: async () => undefined };
+  }
+  const directory = ownDirectory(localDirectory);
+  const users = Object.fromEntries(USERS.map((user) => [user, randomBytes(16).toString("hex")])) as NatsUsers;
+  const port = await somePort();
+  const monitorPort = await somePort();
+  const start = () => startNatsServer({ binary: natsBinary, directory, port, monitorPort, users, plants });
+  const nats: TestNats = {
+    url: `nats://127.0.0.1:${port}`,
+    running: await start(),
+    users,
+    async restart() {
+      nats.running = await start();
+    },
+    async [Symbol.asyncDispose]() {
+      await nats.running?.[Symbol.asyncDispose]();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+  return nats;
+}
+
+function ownDirectory(localDirectory: string): string {
+  const directory = join(localDirectory, "tests", randomBytes(4).toString("hex"));
+  mkdirSync(directory, { recursive: true });
+  return directory;
 }

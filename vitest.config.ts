@@ -14,7 +14,7 @@ export default defineConfig({
           name: "platform",
           include: ["tests/journeys/**/*.test.ts", "tests/faults/**/*.test.ts", "tests/browser/**/*.test.ts"],
           globalSetup: ["tests/support/servers.ts"],
-          testTimeout: 60_000,
+          testTimeout: 180_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
         },

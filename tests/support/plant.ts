@@ -41,8 +41,11 @@ export interface Plant extends AsyncDisposable {
   rows<R extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<R[]>;
 }
 
+/** How long a journey waits for what must come: on a loaded machine, and never a measure of speed. */
+export const WAIT_MS = 45_000;
+
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const READY_MS_MAX = 30_000;
+const READY_MS_MAX = 60_000;
 const STOP_MS_MAX = 20_000;
 
 export async function openPlant(options: { services?: readonly ServiceName[]; partitions?: number; plants?: readonly PlantUser[] } = {}): Promise<Plant> {

@@ -8,9 +8,11 @@ export async function untilStopped(): Promise<string> {
     process.stdin.on("error", () => resolve("parent gone"));
     process.stdin.resume();
   }
-  // What would keep the process alive for ever after it has been told to stop may not.
-  void promise.then(() => setTimeout(() => process.exit(1), STOP_MS_MAX).unref());
-  return promise;
+  const reason = await promise;
+  // Standard input would keep the process alive after its work is done; what else would may not do so for ever.
+  process.stdin.destroy();
+  setTimeout(() => process.exit(1), STOP_MS_MAX).unref();
+  return reason;
 }
 
 const STOP_MS_MAX = 15_000;

@@ -109,7 +109,7 @@ describe("encodeIsolationForest", () => {
 describe("expectedValue and explainReading", () => {
   it("say what is usual at an hour, and which feature was strange", () => {
     const forest = fitIsolationForest(aSignal(8000), { subsample: 1024 });
-    const morning = expectedValue(forest, 6)!;
+    const morning = expectedValue(forest, 6, 2)!;
     expect(morning.expected).toBeGreaterThan(22);
     expect(morning.expected).toBeLessThan(27);
     expect(morning.spread).toBeGreaterThan(0);

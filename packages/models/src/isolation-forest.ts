@@ -228,7 +228,7 @@ export function scoreRows(forest: IsolationForest, rows: Float64Array): Float64A
  * What the forest finds usual at an hour: the middle of the values whose score is lowest there, and how far they reach to
  * either side, both in the unit of the values; null for a forest that never split on the value.
  */
-export function expectedValue(forest: IsolationForest, hour: number, weekday = 2): { expected: number; spread: number } | null {
+export function expectedValue(forest: IsolationForest, hour: number, weekday: number): { expected: number; spread: number } | null {
   const { breakpoints, scores } = slotOf(forest, hour, weekday);
   if (breakpoints.length < 2) return null;
   // The best plateau that has two ends.

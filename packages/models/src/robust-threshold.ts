@@ -25,8 +25,8 @@ export interface ThresholdJudgement {
  * @param recent the last readings, in any order, the judged one not among them; the last {@link RECENT_READINGS} count
  * @example judgeByThreshold([20, 21, 20, 22, 21, 20, 21, 22, 20, 21], 40)?.isAnomaly // true
  */
-export function judgeByThreshold(recent: readonly number[], value: number): ThresholdJudgement | null {
-  const readings = recent.slice(-RECENT_READINGS);
+export function judgeByThreshold(recent: ArrayLike<number>, value: number): ThresholdJudgement | null {
+  const readings = Array.from(recent).slice(-RECENT_READINGS);
   if (readings.length < RECENT_READINGS_MIN) return null;
   const expected = median(readings);
   const deviation = Math.max(medianAbsoluteDeviation(readings, expected), RELATIVE_FLOOR * Math.abs(expected), Number.MIN_VALUE);

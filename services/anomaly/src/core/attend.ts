@@ -116,7 +116,7 @@ const NO_READINGS = new Float64Array(0);
 /** A late reading is judged by the model and the range only: it may leave a closed record, never an alarm. */
 export function attendLate(reading: AttendedReading, context: AttendContext): Attended {
   const { timestampMs, value } = reading;
-    const moment = context.calendar(timestampMs);
+  const moment = context.calendar(timestampMs);
   const judged = context.model.model === null ? null : judgeByModel(context.model, NO_READINGS, value, moment);
   const outside = rangeFinding(value, { rangeMin: context.body.range_min, rangeMax: context.body.range_max });
   const folded = { findings: outside === null ? [] : [outside], novelty: { score: 0, alarm: false, contributions: NO_READINGS } };

@@ -11,7 +11,7 @@ export interface ModelJudgement {
   score: number;
   threshold: number;
   /** The usual value at this hour, in the sensor's unit, and how far usual readings lie from it. */
-  expected: number;
+  expected: number | null;
   spread: number;
   modelVersion: number | null;
   fallbackReason: FallbackReason | null;
@@ -28,14 +28,14 @@ export interface Moment {
 export function judgeByModel(found: UsableModel, recent: ArrayLike<number>, value: number, { hour, weekday }: Moment): ModelJudgement | null {
   if (found.model !== null) {
     const score = scoreReading(found.model, value, hour, weekday);
-    const { expected, spread } = expectedValue(found.model, hour);
+    const usual = expectedValue(found.model, hour, weekday);
     return {
       method: "isolation_forest",
       isAnomaly: score > found.model.threshold,
       score,
       threshold: found.model.threshold,
-      expected,
-      spread,
+      expected: usual?.expected ?? null,
+      spread: usual?.spread ?? 0,
       modelVersion: found.version,
       fallbackReason: null,
     };
@@ -54,6 +54,9 @@ export function judgeByModel(found: UsableModel, recent: ArrayLike<number>, valu
     fallbackReason: found.reason,
   };
 }
+
+/** The band of an explanation reaches so many spreads to either side. */
+const BAND_SPREADS = 3;
 
 /** What a reading came to. `flagged` opens or continues an episode; `alarm` confirms it. */
 export interface Judgement {
@@ -93,7 +96,7 @@ export function weigh({ value, judged, folded, model, moment, theta, noveltyMute
     explanation["sentence"] = sentenceOf({ value, expected, method, judged, detail: finding?.detail, score: folded.novelty.score, theta });
     if (judged !== null) {
       explanation["model"] = { method: judged.method, score: judged.score, threshold: judged.threshold, version: judged.modelVersion };
-      explanation["band"] = [judged.expected - 3 * judged.spread, judged.expected + 3 * judged.spread];
+      if (judged.expected !== null) explanation["band"] = [judged.expected - BAND_SPREADS * judged.spread, judged.expected + BAND_SPREADS * judged.spread];
       if (judged.fallbackReason !== null) explanation["fallback_reason"] = judged.fallbackReason;
     }
     if (byModel && model.model !== null) explanation["features"] = explainReading(model.model, value, moment.hour, moment.weekday);

@@ -3,7 +3,7 @@
  * account of their own that knows nothing of it: they reach READINGS through a service import, so their publishes are
  * acknowledged, but a crafted reply subject leads nowhere and no JetStream API answers them.
  */
-import { streams } from "@calibration/shared/topology.ts";
+import { streams, subjects } from "@calibration/shared/topology.ts";
 
 export const SERVICE_USERS = ["ingest", "anomaly", "drift", "calibration", "trainer", "gateway"] as const;
 export const USERS = [...SERVICE_USERS, "admin", "reader", "plant"] as const;
@@ -64,7 +64,7 @@ function platformUser(user: string, password: string, publish: readonly string[]
 }
 
 function plantUser(user: string, password: string, site: string): string {
-  return platformUser(user, password, [`readings.${site}.*`], [`_INBOX_${user}.>`]);
+  return platformUser(user, password, [subjects.reading(site, "*")], [`_INBOX_${user}.>`]);
 }
 
 /** What consuming the results takes, stream by stream, and nothing that would change them. */

@@ -15,7 +15,7 @@ import { inTransaction, isDatabaseTrouble, type Database } from "./database.ts";
 import type { StreamMetrics } from "./health.ts";
 import type { Log } from "./log.ts";
 import type { Presence } from "./presence.ts";
-import { partitionSubjects, streams } from "./topology.ts";
+import { partitionSubjects, publishedSubject, streams } from "./topology.ts";
 
 /** A batch is what is there now, but not more than this: about 5000 readings of 117 bytes. */
 export const BATCH_MESSAGES_MAX = 1_000;
@@ -336,7 +336,7 @@ function giveUp(service: string, batch: Batch): (transaction: pg.PoolClient) => 
       `insert into dead_letters (subject, site, key, reason, detail, payload, stream_sequence, element_index, stream_created, received_at)
        values ($1, $2, $3, 'processing_failed', $4, $5, $6, $7, $8, $9) on conflict do nothing returning id`,
       [
-        message.subject.startsWith("readings.") && site !== null && key !== null ? `readings.${site}.${key}` : message.subject,
+        publishedSubject(message.subject),
         site,
         key,
         `${service} failed on it ${ATTEMPTS_MAX} times`,

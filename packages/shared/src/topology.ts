@@ -80,6 +80,12 @@ export const subjects = {
   presence: (service: string) => `presence.${service}`,
 };
 
+/** As what a reading was published that READINGS files under `readings.<partition>.<site>.<key>`; other subjects are their own. */
+export function publishedSubject(filed: string): string {
+  const [first, , ...name] = filed.split(".");
+  return first === "readings" ? ["readings", ...name].join(".") : filed;
+}
+
 /** What READINGS stores of one partition: the readings as the server filed them, the ticks and the resolutions. */
 export const partitionSubjects = (partition: number): string[] => [
   `readings.${partition}.>`,

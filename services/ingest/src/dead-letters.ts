@@ -1,5 +1,6 @@
 import type { Heard } from "@calibration/shared/hear.ts";
 import { sensorOfSubject, type DeadReason, type Parsed } from "@calibration/shared/reading.ts";
+import { publishedSubject } from "@calibration/shared/topology.ts";
 
 /** What could not be used, whole. */
 export interface DeadLetter {
@@ -20,7 +21,7 @@ export interface DeadLetter {
 /** A message that is refused whole is one letter; a refused element of an array is one of its own, as it was sent. */
 export function deadLettersOf(message: Heard, parsed: Parsed): DeadLetter[] {
   const name = sensorOfSubject(message.subject);
-  const subject = `readings.${message.subject.split(".").slice(2).join(".")}`;
+  const subject = publishedSubject(message.subject);
   return parsed.refusals.map(({ index, reason, detail }) => ({
     subject,
     site: name?.site ?? null,

@@ -2,9 +2,9 @@
  * Attending one sensor: each reading, tick and resolution of the log in order, against the small state that is written
  * with every batch and the memory that is not. Returns what changed, for the store to write and the bus to say.
  */
-import { DECIDE_AFTER, classifyEpisode, SENTINELS } from "@calibration/models/classify.ts";
+import { DECIDE_AFTER, classifyEpisode } from "@calibration/models/classify.ts";
 import { ALARMS_FROM, NOVELTY_FROM, NOVELTY_STATISTICS } from "@calibration/models/novelty.ts";
-import { gapThresholdMs, learntIntervalS, rangeFinding } from "@calibration/models/watchers.ts";
+import { gapThresholdMs, learntIntervalS, rangeFinding, SENTINELS } from "@calibration/models/watchers.ts";
 import type { SensorBody } from "@calibration/shared/sensor.ts";
 import { INTERVAL_S_MIN } from "@calibration/shared/sensor.ts";
 import {

@@ -1,0 +1,124 @@
+import { describe, expect, it } from "vitest";
+import { decodeDriftModel, encodeDriftModel, fitDriftModel, forecastDrift, measureDrift, type DriftTraining } from "./drift-model.ts";
+import { baselineOf, driftOf, percentOf, valueOf } from "./drift-percent.ts";
+import { fitLinear } from "./drift-regression.ts";
+import { createRandom } from "./random.ts";
+
+const HOUR_MS = 3_600_000;
+const START_MS = Date.UTC(2026, 0, 1);
+const hourOfDay = (timestampMs: number): number => Math.floor(timestampMs / HOUR_MS) % 24;
+
+/** Hourly means of a sensor at 100 with a daily rhythm, noise, and a drift of so many percent a day. */
+function aHistory(hours: number, { perDay = 0, seed = 1 } = {}): DriftTraining {
+  const random = createRandom(seed);
+  return {
+    timesMs: Float64Array.from({ length: hours }, (_, h) => START_MS + h * HOUR_MS),
+    values: Float64Array.from({ length: hours }, (_, h) => 100 + 3 * Math.sin((h / 24) * 2 * Math.PI) + (perDay * h) / 24 + 0.3 * random.normal()),
+    cadence: "hour",
+    baseline: 100,
+    span: 10,
+    hourOfDay,
+  };
+}
+
+function forecastOf(history: DriftTraining, model: Parameters<typeof forecastDrift>[0], ask: Parameters<typeof forecastDrift>[2]) {
+  return forecastDrift(model, { hourlyTimesMs: history.timesMs, hourlyMeans: history.values, lastReadingMs: history.timesMs.at(-1)!, baseline: 100, span: 10, hourOfDay }, ask);
+}
+
+describe("drift in percent", () => {
+  it("is of the baseline, and of the span where the baseline is next to nothing", () => {
+    expect(driftOf([10.5, 10.5], 10, 20)).toBeCloseTo(5);
+    expect(percentOf(-9, -10, 20)).toBeCloseTo(10);
+    expect(percentOf(1, 0, 20)).toBeCloseTo(5);
+    expect(valueOf(5, 10, 20)).toBeCloseTo(10.5);
+    expect(baselineOf([1, 2, 3])).toBe(2);
+  });
+});
+
+describe("the regression", () => {
+  it("equals a direct solution at nine digits, also on columns as large as epoch times", () => {
+    const random = createRandom(5);
+    const rows = Array.from({ length: 200 }, () => [random.normal(), 5 + random.normal(), 1.7e9 + 1e6 * random.float()]);
+    const targets = rows.map(([a, b, c]) => 2 * a! - 3 * b! + 1e-6 * (c! - 1.7e9) + 0.1 * random.normal());
+    const { weights, intercept } = fitLinear(rows, targets);
+    const direct = solveDirectly(rows, targets);
+    weights.forEach((weight, i) => expect(weight / direct[i]!).toBeCloseTo(1, 9));
+    expect(rows.reduce((sum, row, i) => sum + targets[i]! - intercept - row.reduce((s, x, c) => s + x * weights[c]!, 0), 0) / 200).toBeCloseTo(0, 6);
+  });
+});
+
+describe("forecastDrift", () => {
+  it("follows a drift a week ahead, inside its own band", () => {
+    for (const seed of [1, 2, 3]) {
+      const all = aHistory(720 + 168, { perDay: 0.3, seed });
+      const past = { ...all, timesMs: all.timesMs.slice(0, 720), values: all.values.slice(0, 720) };
+      const { method, points, fallbackReason } = forecastOf(past, fitDriftModel(past), { horizonHours: 168, stepHours: 1 });
+      expect({ method, fallbackReason, count: points.length }).toEqual({ method: "blend", fallbackReason: null, count: 168 });
+      expect(points[0]!.timestampMs).toBe(past.timesMs.at(-1)! + HOUR_MS);
+      const inside = points.filter(({ lower, upper }, k) => lower <= all.values[720 + k]! && all.values[720 + k]! <= upper).length;
+      expect(inside / 168).toBeGreaterThan(0.7);
+      expect(Math.abs(points.at(-1)!.value - all.values.at(-1)!)).toBeLessThan(3);
+    }
+  });
+
+  it("gives floor(horizon / step) points, with steps of a fraction too", () => {
+    const past = aHistory(200);
+    const model = fitDriftModel(past);
+    expect(forecastOf(past, model, { horizonHours: 24, stepHours: 5 }).points).toHaveLength(4);
+    expect(forecastOf(past, model, { horizonHours: 2, stepHours: 0.5 }).points.map(({ timestampMs }) => timestampMs - past.timesMs.at(-1)!)).toEqual([0.5, 1, 1.5, 2].map((h) => h * HOUR_MS));
+    expect(forecastOf(past, model, { horizonHours: 24, stepHours: 1, method: "linear_regression" }).method).toBe("linear_regression");
+  });
+
+  it("answers by a straight line without a model, and says why", () => {
+    const past = aHistory(100, { perDay: 1 });
+    const trend = forecastOf(past, null, { horizonHours: 24, stepHours: 24 });
+    expect(trend).toMatchObject({ method: "trend", fallbackReason: "model_missing" });
+    expect(trend.points[0]!.confidence).toBeLessThanOrEqual(0.5);
+    expect(trend.points[0]!.drift).toBeGreaterThan(2);
+    const young = forecastOf(aHistory(1), fitDriftModel(past), { horizonHours: 3, stepHours: 1 });
+    expect(young).toMatchObject({ method: "trend", fallbackReason: "insufficient_history" });
+    expect(young.points).toHaveLength(3);
+  });
+});
+
+describe("measureDrift", () => {
+  it("is better than to say that nothing changes, and covers what it promises", () => {
+    const measured = measureDrift(aHistory(720, { perDay: 0.3 }));
+    expect(measured.skill).toBeGreaterThan(0.2);
+    expect(measured.coverage).toBeGreaterThan(0.6);
+    expect(measured.reason).toBeNull();
+  });
+
+  it("says why where it cannot measure", () => {
+    expect(measureDrift(aHistory(22))).toMatchObject({ skill: null, reason: expect.stringMatching(/needs 20/) as string });
+    expect(() => fitDriftModel(aHistory(19))).toThrow(/needs 20/);
+  });
+});
+
+describe("encodeDriftModel", () => {
+  it("comes back as it was, and only as a model", () => {
+    const model = fitDriftModel(aHistory(60));
+    expect(decodeDriftModel(encodeDriftModel(model))).toEqual(model);
+    expect(() => decodeDriftModel(new TextEncoder().encode('{"format":1}'))).toThrow(/lacks/);
+  });
+});
+
+/** Normal equations of centred columns by Gauss–Jordan, written independently of the code under test. */
+function solveDirectly(rows: readonly number[][], targets: readonly number[]): number[] {
+  const d = rows[0]!.length;
+  const centre = (values: number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+  const means = Array.from({ length: d }, (_, c) => centre(rows.map((row) => row[c]!)));
+  const level = centre([...targets]);
+  const scale = Array.from({ length: d }, (_, c) => Math.max(...rows.map((row) => Math.abs(row[c]! - means[c]!))));
+  const x = rows.map((row) => row.map((value, c) => (value - means[c]!) / scale[c]!));
+  const matrix = Array.from({ length: d }, (_, i) => [
+    ...Array.from({ length: d }, (__, j) => x.reduce((sum, row) => sum + row[i]! * row[j]!, 0)),
+    x.reduce((sum, row, k) => sum + row[i]! * (targets[k]! - level), 0),
+  ]);
+  for (let i = 0; i < d; i++) {
+    const pivot = matrix[i]![i]!;
+    matrix[i] = matrix[i]!.map((value) => value / pivot);
+    for (let j = 0; j < d; j++) if (j !== i) matrix[j] = matrix[j]!.map((value, c) => value - matrix[j]![i]! * matrix[i]![c]!);
+  }
+  return matrix.map((row, i) => row[d]! / scale[i]!);
+}

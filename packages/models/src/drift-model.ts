@@ -83,14 +83,14 @@ const ORIGIN_STEP_HOURS = 12;
 const NORMAL_90 = 1.645;
 
 /** Fits the regression, and finds out whether it or the blend did better. Throws a RangeError below {@link DRIFT_READINGS_MIN} values. */
-export function fitDriftModel(training: DriftTraining): DriftModel {
+export function fitDriftModel(training: DriftTraining, metrics: DriftMetrics = measureDrift(training)): DriftModel {
   const { timesMs, cadence } = training;
   const drift = driftSeries(training);
   const startMs = timesMs[0]!;
   const hours = timesMs.map((timeMs) => (timeMs - startMs) / HOUR_MS);
   const regression = fitDriftRegression(hours, drift);
   const model: DriftModel = { regression, cadence, startMs, preferred: "linear_regression", samples: drift.length };
-  const { by_method: measured } = measureDrift(training);
+  const { by_method: measured } = metrics;
   const blend = measured["blend"];
   const own = measured["linear_regression"];
   return { ...model, preferred: blend !== undefined && (own === undefined || blend.mae < own.mae) ? "blend" : "linear_regression" };

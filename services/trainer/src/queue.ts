@@ -1,0 +1,85 @@
+/** The work queue: each request goes to one trainer, and to another one if that does not finish. */
+import { AckPolicy, type Consumer, type ConsumerMessages, type JsMsg } from "@nats-io/jetstream";
+import type { Bus } from "@calibration/shared/bus.ts";
+import type { Log } from "@calibration/shared/log.ts";
+import { MODEL_TYPES, type ModelType } from "@calibration/shared/model.ts";
+import { streams } from "@calibration/shared/topology.ts";
+import type { TrainingRequest } from "@calibration/shared/training.ts";
+
+const CONSUMER = "trainers";
+/** A trainer says that it is at work at a third of this; without a word the request goes to another. */
+const WORD_MS_MAX = 30_000;
+/** A request that ended five trainers is given up. */
+const DELIVERIES_MAX = 5;
+const RETRY_MS = 2_000;
+const PENDING_MAX = 1_000;
+
+export interface Training extends AsyncDisposable {
+  hears: string;
+}
+
+export async function openTraining(bus: Bus, log: Log, answer: (request: TrainingRequest, waitedMs: number) => Promise<void>): Promise<Training> {
+  await bus.manager.consumers.add(streams.training.name, {
+    durable_name: CONSUMER,
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: WORD_MS_MAX * 1e6,
+    max_deliver: DELIVERIES_MAX,
+    max_ack_pending: PENDING_MAX,
+  });
+  const consumer: Consumer = await bus.jetstream.consumers.get(streams.training.name, CONSUMER);
+  let stopping = false;
+  let messages: ConsumerMessages | null = null;
+  const working = work();
+  return {
+    hears: `${streams.training.name} as ${CONSUMER}`,
+    async [Symbol.asyncDispose]() {
+      stopping = true;
+      messages?.stop();
+      await working;
+    },
+  };
+
+  async function work(): Promise<void> {
+    while (!stopping) {
+      try {
+        // One at a time: what this replica has not begun, another may take.
+        messages = await consumer.consume({ max_messages: 1 });
+        for await (const message of messages) {
+          await handle(message);
+          if (stopping) break;
+        }
+      } catch (error) {
+        log.warn({ error }, "the queue is away");
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  async function handle(message: JsMsg): Promise<void> {
+    const request = requestOf(message);
+    if (request === null) {
+      log.error({ subject: message.subject, payload: message.string().slice(0, 200) }, "a request for training is unreadable");
+      message.term("unreadable");
+      return;
+    }
+    const beat = setInterval(() => message.working(), WORD_MS_MAX / 3);
+    try {
+      await answer(request, Date.now() - Number(BigInt(message.info.timestampNanos) / 1_000_000n));
+      message.ack();
+    } catch (error) {
+      log.warn({ error, sensorId: request.sensor_id, modelType: request.model_type }, "training will be tried again");
+      message.nak(RETRY_MS);
+    } finally {
+      clearInterval(beat);
+    }
+  }
+}
+
+function requestOf(message: JsMsg): TrainingRequest | null {
+  try {
+    const request = message.json<TrainingRequest>();
+    return Number.isInteger(request.sensor_id) && MODEL_TYPES.includes(request.model_type as ModelType) && typeof request.job_id === "string" ? request : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,152 @@
+import type { CalibrationPair } from "@calibration/models/calibration-fit.ts";
+import { READINGS_BEFORE_CALIBRATION } from "@calibration/shared/calibration.ts";
+import { inTransaction } from "@calibration/shared/database.ts";
+import { FACT_LEAD_MS } from "@calibration/shared/facts.ts";
+import { MODEL_COLUMNS, modelName, type ModelRow } from "@calibration/shared/model.ts";
+import type { SensorBody } from "@calibration/shared/sensor.ts";
+import { findCalibrationPairs, type TrainingRequest } from "@calibration/shared/training.ts";
+import { createHash } from "node:crypto";
+import type pg from "pg";
+import { DRIFT_HOURS_MIN, type Series, type Trained } from "./core/train.ts";
+
+/** The newest readings that a model is fitted on; older ones say little of the sensor as it is. */
+export const READINGS_FITTED_MAX = 100_000;
+/** Hourly means that drift is learnt from: 90 days. */
+const DRIFT_HOURS_MAX = 2_160;
+/** Readings that drift is learnt from while there are too few hours. */
+const DRIFT_READINGS_MAX = 5_000;
+
+export interface TrainedSensor {
+  id: number;
+  site: string;
+  key: string;
+  body: SensorBody;
+  /** All its readings so far. */
+  readings: number;
+}
+
+export async function findSensor(pool: Pick<pg.Pool, "query">, sensorId: number): Promise<TrainedSensor | null> {
+  const { rows } = await pool.query<SensorBody & { id: number; site: string; key: string; readings: number }>(
+    `select s.id, s.site, s.key, s.name, s.type, s.unit, s.range_min, s.range_max, s.expected_interval_s, s.baseline, s.settings, coalesce(l.readings, 0) as readings
+       from sensors s left join sensor_latest l on l.sensor_id = s.id where s.id = $1`,
+    [sensorId],
+  );
+  const [row] = rows;
+  if (row === undefined) return null;
+  const { id, site, key, readings, ...body } = row;
+  return { id, site, key, body, readings };
+}
+
+/** The newest good readings since an instant, oldest first. */
+export async function findGoodReadings(pool: Pick<pg.Pool, "query">, sensorId: number, most: number = READINGS_FITTED_MAX, sinceMs = 0): Promise<Series> {
+  const { rows } = await pool.query<[number, number]>({
+    text: `select (extract(epoch from timestamp) * 1000)::float8, raw_value from readings
+            where sensor_id = $1 and quality = 0 and timestamp >= to_timestamp($3 / 1000.0) order by timestamp desc limit $2`,
+    values: [sensorId, most, sinceMs],
+    rowMode: "array",
+  });
+  rows.reverse();
+  return { timesMs: Float64Array.from(rows, ([timeMs]) => Math.round(timeMs)), values: Float64Array.from(rows, ([, value]) => value) };
+}
+
+/** What drift is learnt from: since the latest calibration where that is enough, by the hour where there are enough hours. */
+export async function findDriftSeries(pool: Pick<pg.Pool, "query">, sensorId: number, readingsMin: number): Promise<{ series: Series; cadence: "hour" | "reading"; readings: number }> {
+  const latest = await pool.query<{ at_ms: number | null }>(
+    "select (extract(epoch from max(applied_at)) * 1000)::float8 as at_ms from calibrations where sensor_id = $1 and applied_at <= now()",
+    [sensorId],
+  );
+  for (const sinceMs of [latest.rows[0]?.at_ms ?? 0, 0]) {
+    const { rows } = await pool.query<[number, number, number]>({
+      text: `select (extract(epoch from date_trunc('hour', timestamp, 'UTC')) * 1000)::float8, avg(raw_value), count(*)::int from readings
+              where sensor_id = $1 and quality = 0 and timestamp >= to_timestamp($3 / 1000.0) group by 1 order by 1 desc limit $2`,
+      values: [sensorId, DRIFT_HOURS_MAX, sinceMs],
+      rowMode: "array",
+    });
+    rows.reverse();
+    const readings = rows.reduce((sum, [, , count]) => sum + count, 0);
+    if (readings < readingsMin) continue;
+    if (rows.length < DRIFT_HOURS_MIN) return { series: await findGoodReadings(pool, sensorId, DRIFT_READINGS_MAX, sinceMs), cadence: "reading", readings };
+    return { series: { timesMs: Float64Array.from(rows, ([timeMs]) => timeMs), values: Float64Array.from(rows, ([, mean]) => mean) }, cadence: "hour", readings };
+  }
+  return { series: await findGoodReadings(pool, sensorId, readingsMin), cadence: "reading", readings: 0 };
+}
+
+/** All calibrations count; those with readings before them can be learnt from. */
+export async function findCalibrations(pool: Pick<pg.Pool, "query">, sensorId: number): Promise<{ calibrations: number; pairs: (CalibrationPair & { appliedAtMs: number })[] }> {
+  const found = await findCalibrationPairs(pool, sensorId, READINGS_BEFORE_CALIBRATION);
+  const pairs = found.flatMap(({ raw_value: raw, corrected_value: corrected, applied_at: appliedAt }) =>
+    raw === null ? [] : [{ raw, corrected, appliedAtMs: appliedAt.getTime() }],
+  );
+  return { calibrations: found.length, pairs };
+}
+
+export async function isAnswered(pool: Pick<pg.Pool, "query">, request: TrainingRequest): Promise<boolean> {
+  const { rowCount } = await pool.query("select 1 from training_runs where job_id = $1 and sensor_id = $2 and model_type = $3", [request.job_id, request.sensor_id, request.model_type]);
+  return rowCount !== 0;
+}
+
+export type Outcome =
+  | { status: "trained"; trained: Trained }
+  | { status: "insufficient_data"; error: string; required: number; available: number }
+  | { status: "failed"; error: string };
+
+export interface KeptRun {
+  model: ModelRow | null;
+  promoted: boolean;
+}
+
+/** Keeps the artifact, its promotion and the run's outcome, all or nothing; null where the request was answered before. */
+export async function keepOutcome(pool: pg.Pool, request: TrainingRequest, sensor: TrainedSensor | null, outcome: Outcome, startedAt: Date): Promise<KeptRun | null> {
+  return inTransaction(pool, async (client) => {
+    // One training of a sensor and type at a time: versions count without holes.
+    await client.query("select pg_advisory_xact_lock(hashtext($1), $2)", [`train ${request.model_type}`, request.sensor_id]);
+    if (await isAnswered(client, request)) return null;
+    const promoted = sensor?.body.settings.promotion !== "manual";
+    const model = outcome.status === "trained" && sensor !== null ? await keepArtifact(client, request, sensor, outcome.trained, promoted) : null;
+    const failed = outcome.status === "trained" ? null : outcome;
+    await client.query(
+      `insert into training_runs (job_id, sensor_id, model_type, trigger, due_because, status, error, required, available, model_id, started_at, finished_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, clock_timestamp())`,
+      [
+        request.job_id, request.sensor_id, request.model_type, request.trigger, request.due_because, outcome.status, failed?.error ?? null,
+        failed?.status === "insufficient_data" ? failed.required : null,
+        failed?.status === "insufficient_data" ? failed.available : null,
+        model?.id ?? null, startedAt,
+      ],
+    );
+    return { model, promoted: model?.current ?? false };
+  });
+}
+
+async function keepArtifact(client: pg.PoolClient, request: TrainingRequest, sensor: TrainedSensor, trained: Trained, promoted: boolean): Promise<ModelRow> {
+  const { model_type: type } = request;
+  const name = modelName(type, sensor.body.name, sensor.id);
+  const bytes = Buffer.from(trained.artifact);
+  const before = await client.query<{ version: number; has_current: boolean }>(
+    "select coalesce(max(version), 0) as version, coalesce(bool_or(current), false) as has_current from model_artifacts where sensor_id = $1 and model_type = $2",
+    [sensor.id, type],
+  );
+  const { version, has_current: hasCurrent } = before.rows[0]!;
+  const current = promoted || !hasCurrent;
+  if (current) await client.query("update model_artifacts set current = false where sensor_id = $1 and model_type = $2 and current", [sensor.id, type]);
+  const kept = await client.query<ModelRow>(
+    `insert into model_artifacts (model_name, model_type, sensor_id, version, current, algorithm, params, features, samples, metrics,
+                                  trained_at, trigger, due_because, training_from, training_to, size_bytes, sha256, artifact)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock_timestamp(), $11, $12, to_timestamp($13 / 1000.0), to_timestamp($14 / 1000.0), $15, $16, $17)
+     returning ${MODEL_COLUMNS}`,
+    [
+      name, type, sensor.id, version + 1, current, trained.algorithm,
+      JSON.stringify({ ...trained.params, readings_seen: sensor.readings }), JSON.stringify(trained.features), trained.samples, JSON.stringify(trained.metrics),
+      request.trigger, request.due_because, trained.fromMs, trained.toMs, bytes.length, createHash("sha256").update(bytes).digest("hex"), bytes,
+    ],
+  );
+  const model = kept.rows[0]!;
+  if (current) {
+    await client.query(
+      `insert into model_promotions (sensor_id, model_type, valid_from, model_id, version)
+       values ($1, $2, clock_timestamp() + make_interval(secs => $5 / 1000.0), $3, $4)`,
+      [sensor.id, type, model.id, model.version, FACT_LEAD_MS],
+    );
+  }
+  return model;
+}

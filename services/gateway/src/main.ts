@@ -1,0 +1,47 @@
+/**
+ * gateway
+ *   hears  EVENTS, for GET /api/events/
+ *   says   readings that were posted, resolutions, requests for training, events.sensor.<site>.<key>
+ *   keeps  sensors, sensor_versions, calibrations, tokens, sessions, audit_log, training_jobs
+ */
+import { readingsStream } from "@calibration/shared/bus.ts";
+import { untilStopped } from "@calibration/shared/lifetime.ts";
+import { createLog } from "@calibration/shared/log.ts";
+import { openPlumbing } from "@calibration/shared/service.ts";
+import type { AddressInfo } from "node:net";
+import { createAuth, keepBootstrapTokens } from "./auth.ts";
+import { readConfig } from "./config.ts";
+import { createServer } from "./server.ts";
+import { openStatusWatch } from "./status-watch.ts";
+
+const config = readConfig(process.env);
+const log = createLog("gateway", config.logLevel);
+
+await using plumbing = await openPlumbing("gateway", config);
+const { bus, database, health } = plumbing;
+const { pool } = database;
+await keepBootstrapTokens(pool, config.bootstrapTokens);
+const { partitions } = await readingsStream(bus);
+health.report("start", null);
+
+const server = await createServer({
+  pool,
+  bus,
+  auth: createAuth(pool),
+  log,
+  registry: health.registry,
+  partitions,
+  async troubles() {
+    const wrong: Record<string, string> = { ...health.troubles() };
+    await pool.query("select 1").catch((error: Error) => (wrong["postgresql"] = error.message));
+    await bus.connection.rtt().catch((error: Error) => (wrong["nats"] = error.message));
+    return wrong;
+  },
+});
+await using stack = new AsyncDisposableStack();
+stack.defer(() => server.close());
+stack.use(openStatusWatch({ pool, bus, log }));
+await server.listen({ host: config.host, port: config.port });
+
+log.info({ listens: `http://${config.host}:${(server.server.address() as AddressInfo).port}` }, "ready");
+log.info({ signal: await untilStopped() }, "stopping");

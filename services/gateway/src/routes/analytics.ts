@@ -1,0 +1,125 @@
+import { ARTIFACT_FORMAT_VERSION } from "@calibration/models/artifact.ts";
+import { ANOMALY_TYPES, SEVERITIES } from "@calibration/shared/anomaly.ts";
+import { READINGS_BEFORE_CALIBRATION } from "@calibration/shared/calibration.ts";
+import { MODEL_TYPES, type FallbackReason } from "@calibration/shared/model.ts";
+import { SENSOR_STATUSES, SENSOR_TYPES } from "@calibration/shared/sensor.ts";
+import { streams } from "@calibration/shared/topology.ts";
+import { findDue } from "@calibration/shared/training.ts";
+import type { FastifyInstance } from "fastify";
+import type pg from "pg";
+import { SENSOR_QUERY, sensorBody, type SensorRow } from "../sensors.ts";
+import { typed, type Parts } from "../server.ts";
+
+const DAYS_SHOWN = 30;
+const STREAM_SERVICES = ["ingest", "anomaly", "drift", "calibration"] as const;
+const FALLBACKS: readonly FallbackReason[] = ["model_missing", "model_damaged", "model_incompatible", "prediction_error", "insufficient_history"];
+/** What is due takes a look at every sensor; it is not looked for more often. */
+const DUE_MS = 30_000;
+
+interface Figure {
+  value: number | null;
+  unit: string;
+  measured_on: string;
+  samples: number;
+  reason: string | null;
+}
+
+export function analyticsRoutes(scope: FastifyInstance, { pool, bus }: Parts): void {
+  let due: { count: number; atMs: number } | null = null;
+  typed(scope).get("/api/ml-analytics", { config: { access: "read" } }, async ({ identity }) => {
+    if (due === null || Date.now() - due.atMs > DUE_MS) {
+      due = { count: (await findDue(pool, { formatVersion: ARTIFACT_FORMAT_VERSION, readingsBefore: READINGS_BEFORE_CALIBRATION })).length, atMs: Date.now() };
+    }
+    const [quality, sensors, readings, anomalies, models, training, services] = await Promise.all([
+      modelQuality(pool), countSensors(pool, identity.sites), countReadings(pool), countAnomalies(pool), countModels(pool), countTraining(pool), countServices(pool),
+    ]);
+    const newest = await bus.manager.streams.info(streams.readings.name, { subjects_filter: "readings.>" }).then(({ state }) => state.last_seq).catch(() => null);
+    return {
+      ...quality,
+      sensors,
+      readings,
+      anomalies,
+      models: { ...models, due: due.count },
+      training,
+      fallbacks: services.fallbacks,
+      lag: Object.fromEntries(STREAM_SERVICES.map((service) => [service, lagOf(services.kept[service], newest)])),
+    };
+  });
+}
+
+/** Messages of the log that the service's slowest partition may still have before it; ticks keep every partition moving. */
+function lagOf(kept: number | undefined, newest: number | null): number | null {
+  if (newest === null) return null;
+  return Math.max(0, newest - (kept ?? 0));
+}
+
+async function modelQuality(pool: pg.Pool): Promise<Record<string, Figure>> {
+  const { rows } = await pool.query<{ model_type: string; value: number | null; samples: number; models: number }>(`
+    select model_type, avg(case model_type when 'anomaly' then (metrics->>'recall')::float8 when 'drift' then (metrics->>'skill')::float8 else (metrics->>'improvement')::float8 end) as value,
+           coalesce(sum((metrics->>'samples')::float8), 0)::int as samples, count(*)::int as models
+      from model_artifacts where current group by model_type`);
+  const figure = (type: string, unit: string, measuredOn: string): Figure => {
+    const row = rows.find(({ model_type: own }) => own === type);
+    const value = row?.value ?? null;
+    const reason = value !== null ? null : row === undefined ? `no ${type} model has been trained` : `no ${type} model had enough held-out data to be measured`;
+    return { value, unit, measured_on: measuredOn, samples: row?.samples ?? 0, reason };
+  };
+  return {
+    anomaly_detection_rate: figure("anomaly", "share", "faults injected into the held-out last 20 % of each sensor's readings: recall of the isolation forests"),
+    drift_prediction_accuracy: figure("drift", "share", "the held-out last 20 % of each sensor's history: 1 - MAE / MAE of persistence"),
+    calibration_improvement: figure("calibration", "share", "each calibration left out once: 1 - RMSE after / RMSE before"),
+  };
+}
+
+async function countSensors(pool: pg.Pool, sites: string[] | null) {
+  const { rows } = await pool.query<SensorRow>(`${SENSOR_QUERY} where $1::text[] is null or s.site = any($1)`, [sites]);
+  const bodies = rows.map((row) => sensorBody(row));
+  const count = <K extends string>(keys: readonly K[], of: (body: (typeof bodies)[number]) => string) => Object.fromEntries(keys.map((key) => [key, bodies.filter((body) => of(body) === key).length]));
+  return { total: bodies.length, by_status: count(SENSOR_STATUSES, ({ status }) => status), by_type: count(SENSOR_TYPES, ({ type }) => type) };
+}
+
+async function countReadings(pool: pg.Pool) {
+  const { rows } = await pool.query<{ total: number; last_24h: number }>(`
+    select (select coalesce(sum(readings), 0) from sensor_latest)::int8 as total,
+           (select coalesce(sum(count), 0) from readings_per_hour where bucket > now() - interval '24 hours')::int8 as last_24h`);
+  return rows[0];
+}
+
+async function countAnomalies(pool: pg.Pool) {
+  const { rows } = await pool.query<{ type: string | null; severity: string; resolved: boolean; alarm: boolean; count: number }>(
+    "select type, severity, resolved, alarm, count(*)::int from anomalies group by 1, 2, 3, 4");
+  const days = await pool.query<{ day: string; count: number }>(
+    `select to_char(timestamp at time zone 'UTC', 'YYYY-MM-DD') as day, count(*)::int from anomalies where timestamp > now() - make_interval(days => ${DAYS_SHOWN}) group by 1 order by 1`);
+  const sum = (matches: (row: (typeof rows)[number]) => boolean): number => rows.filter(matches).reduce((total, { count }) => total + count, 0);
+  return {
+    total: sum(() => true),
+    open: sum(({ resolved }) => !resolved),
+    alarms: sum(({ alarm }) => alarm),
+    by_type: Object.fromEntries(ANOMALY_TYPES.map((type) => [type, sum((row) => row.type === type)])),
+    by_severity: Object.fromEntries(SEVERITIES.map((severity) => [severity, sum((row) => row.severity === severity)])),
+    by_day: Object.fromEntries(days.rows.map(({ day, count }) => [day, count])),
+  };
+}
+
+async function countModels(pool: pg.Pool) {
+  const { rows } = await pool.query<{ model_type: string; count: number }>("select model_type, count(*)::int from model_artifacts where current group by 1");
+  return { total: rows.reduce((total, { count }) => total + count, 0), by_type: Object.fromEntries(MODEL_TYPES.map((type) => [type, rows.find((row) => row.model_type === type)?.count ?? 0])) };
+}
+
+async function countTraining(pool: pg.Pool) {
+  const { rows } = await pool.query("select count(*)::int as runs, count(*) filter (where status = 'failed')::int as failed, count(*) filter (where status = 'insufficient_data')::int as short_of_data from training_runs");
+  return rows[0] as unknown;
+}
+
+async function countServices(pool: pg.Pool) {
+  const { rows } = await pool.query<{ service: string; kept: number; counters: Record<string, number> | null }>("select service, kept, counters from stream_positions");
+  const fallbacks = Object.fromEntries(
+    MODEL_TYPES.map((type) => {
+      const own = rows.filter(({ service }) => service === type);
+      return [type, Object.fromEntries(FALLBACKS.map((reason) => [reason, own.reduce((sum, { counters }) => sum + (counters?.[`fallback_${reason}`] ?? 0), 0)]))];
+    }),
+  );
+  const kept: Partial<Record<string, number>> = {};
+  for (const row of rows) kept[row.service] = Math.max(kept[row.service] ?? 0, row.kept);
+  return { fallbacks, kept };
+}

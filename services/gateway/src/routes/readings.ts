@@ -1,0 +1,162 @@
+import { parseMessage, QUALITIES, type Quality } from "@calibration/shared/reading.ts";
+import { READINGS_PER_MESSAGE_MAX, subjects } from "@calibration/shared/topology.ts";
+import type { FastifyInstance } from "fastify";
+import type pg from "pg";
+import { Type } from "typebox";
+import { maySee, findSensor } from "../sensors.ts";
+import { readOptionalInstant } from "../instants.ts";
+import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor, type PageQuery } from "../paging.ts";
+import { Problem } from "../problem.ts";
+import { Instant } from "../schemas.ts";
+import { typed, type Parts } from "../server.ts";
+
+/** Seconds a bucket may have where `auto` chooses, and how many buckets it allows. */
+const AUTO_SECONDS = [60, 300, 900, 3600, 21_600, 86_400] as const;
+const BUCKETS_MAX = 2000;
+/** A message on NATS carries this many readings of a sensor. */
+const READINGS_PER_PUBLISH = 1000;
+
+interface ReadingRow {
+  sensor_id: number;
+  raw_value: number;
+  timestamp: Date;
+  quality: number;
+  corrected_value: number | null;
+}
+
+export const readingBody = (row: ReadingRow) => ({
+  sensor_id: row.sensor_id,
+  raw_value: row.raw_value,
+  timestamp: row.timestamp.toISOString(),
+  quality: QUALITIES[row.quality] as Quality,
+  corrected_value: row.corrected_value,
+});
+
+export function readingRoutes(scope: FastifyInstance, parts: Parts): void {
+  const { pool } = parts;
+  const app = typed(scope);
+  const Query = Type.Object({
+    ...pageQuery,
+    sensor_id: Type.Integer(),
+    from: Type.Optional(Instant),
+    to: Type.Optional(Instant),
+    resolution: Type.Optional(Type.Union([Type.Literal("raw"), Type.Literal("auto"), Type.Literal("60"), Type.Literal("3600")], { default: "raw" })),
+  });
+  app.get("/api/readings", { config: { access: "read" }, schema: { querystring: Query } }, async ({ query, identity }) => {
+    await findSensor(pool, query.sensor_id, identity);
+    const from = readOptionalInstant("/from", query.from);
+    const to = readOptionalInstant("/to", query.to);
+    const resolution = query.resolution ?? "raw";
+    if (resolution === "raw") return rawReadings(pool, query.sensor_id, from, to, query);
+    const seconds = resolution === "auto" ? await chooseSeconds(pool, query.sensor_id, from, to) : Number(resolution);
+    const results = await buckets(pool, query.sensor_id, seconds, from, to, direction(query).sql);
+    return { count: results.length, next: null, resolution: seconds, results };
+  });
+
+  app.post("/api/readings", { config: { access: "publish" }, schema: { body: Type.Unknown() } }, async ({ body, identity }, reply) => {
+    const elements: unknown[] = Array.isArray(body) ? body : [body];
+    if (elements.length > READINGS_PER_MESSAGE_MAX) throw new Problem("too_large", `${elements.length} readings, at most ${READINGS_PER_MESSAGE_MAX} at once`);
+    if (elements.length === 0 || elements.some((element) => typeof element !== "object" || element === null || Array.isArray(element))) {
+      throw new Problem("invalid_input", "send one reading or an array of readings", { errors: [{ path: "/", message: "must be {sensor_id, raw_value, timestamp?, quality?} or an array of these" }] });
+    }
+    const judged = await judge(pool, elements as PostedReading[], identity.sites);
+    await publish(parts, judged.accepted);
+    return reply.status(202).send({ accepted: judged.accepted.length, rejected: judged.rejected });
+  });
+}
+
+async function rawReadings(pool: pg.Pool, sensorId: number, from: Date | null, to: Date | null, query: PageQuery) {
+  const { sql, after } = direction(query);
+  const cursor = readCursor(query, 1);
+  const { rows } = await pool.query<ReadingRow>(
+    `select r.sensor_id, r.raw_value, r.timestamp, r.quality, c.corrected_value
+       from readings r left join corrected_readings c on c.sensor_id = r.sensor_id and c.timestamp = r.timestamp
+      where r.sensor_id = $1 and ($2::timestamptz is null or r.timestamp >= $2) and ($3::timestamptz is null or r.timestamp < $3)
+        and ($4::timestamptz is null or r.timestamp ${after} $4)
+      order by r.timestamp ${sql} limit $5`,
+    [sensorId, from, to, cursor?.[0] === undefined ? null : new Date(cursor[0]), (query.limit ?? LIMIT_DEFAULT) + 1],
+  );
+  return pageOf(rows, query, readingBody, (row) => [row.timestamp.toISOString()]);
+}
+
+/** The finest of {@link AUTO_SECONDS} that gives at most {@link BUCKETS_MAX} buckets. */
+async function chooseSeconds(pool: pg.Pool, sensorId: number, from: Date | null, to: Date | null): Promise<number> {
+  const { rows } = await pool.query<{ first: Date | null; last: Date | null }>("select min(bucket) as first, max(bucket) as last from readings_per_hour where sensor_id = $1", [sensorId]);
+  const first = Math.max(from?.getTime() ?? 0, rows[0]?.first?.getTime() ?? 0);
+  const last = Math.min(to?.getTime() ?? Infinity, (rows[0]?.last?.getTime() ?? first) + 3_600_000);
+  const seconds = Math.max(0, last - first) / 1000;
+  return AUTO_SECONDS.find((size) => seconds / size + 1 <= BUCKETS_MAX) ?? AUTO_SECONDS.at(-1)!;
+}
+
+async function buckets(pool: pg.Pool, sensorId: number, seconds: number, from: Date | null, to: Date | null, order: string) {
+  const source = seconds % 3600 === 0 ? "readings_per_hour" : "readings_per_minute";
+  const { rows } = await pool.query<{ timestamp: Date; min: number; max: number; mean: number; count: number }>(
+    `select date_bin(make_interval(secs => $2), bucket, 'epoch') as timestamp, min(min) as min, max(max) as max, (sum(sum) / sum(count))::float8 as mean, sum(count)::int as count
+       from ${source}
+      where sensor_id = $1 and ($3::timestamptz is null or bucket >= date_bin(make_interval(secs => $2), $3, 'epoch')) and ($4::timestamptz is null or bucket < $4)
+      group by 1 order by 1 ${order}`,
+    [sensorId, seconds, from, to],
+  );
+  return rows.map((row) => ({ ...row, timestamp: row.timestamp.toISOString() }));
+}
+
+interface PostedReading {
+  sensor_id?: unknown;
+  raw_value?: unknown;
+  timestamp?: unknown;
+  quality?: unknown;
+}
+
+interface Accepted {
+  site: string;
+  key: string;
+  body: { value: unknown; timestamp?: unknown; quality?: unknown };
+}
+
+interface Rejected {
+  index: number;
+  code: string;
+  detail: string;
+}
+
+/** What ingest would say of each, said now: a rejected reading is told to whoever posted it, and goes no further. */
+async function judge(pool: pg.Pool, elements: readonly PostedReading[], sites: string[] | null): Promise<{ accepted: Accepted[]; rejected: Rejected[] }> {
+  const ids = [...new Set(elements.map(({ sensor_id: id }) => id).filter((id): id is number => Number.isInteger(id) && Math.abs(id as number) < 2 ** 31))];
+  const { rows } = await pool.query<{ id: number; site: string; key: string }>("select id, site, key from sensors where id = any($1::int[])", [ids]);
+  const sensors = new Map(rows.filter(({ site }) => maySee({ sites }, site)).map((row) => [row.id, row]));
+  const now = Date.now();
+  const accepted: Accepted[] = [];
+  const rejected: Rejected[] = [];
+  for (const [index, { sensor_id: id, raw_value: value, timestamp, quality }] of elements.entries()) {
+    const sensor = sensors.get(id as number);
+    if (sensor === undefined) {
+      rejected.push({ index, code: "unknown_sensor", detail: `there is no sensor ${String(id)}` });
+      continue;
+    }
+    if (timestamp === undefined && elements.length > 1) {
+      rejected.push({ index, code: "invalid_reading", detail: "timestamp is required in an array of several" });
+      continue;
+    }
+    const body = { value, ...(timestamp === undefined ? {} : { timestamp }), ...(quality === undefined ? {} : { quality }) };
+    const [refusal] = parseMessage(Buffer.from(JSON.stringify(body)), now).refusals;
+    if (refusal === undefined) accepted.push({ site: sensor.site, key: sensor.key, body });
+    else rejected.push({ index, code: refusal.reason, detail: refusal.detail });
+  }
+  return { accepted, rejected };
+}
+
+async function publish({ bus, log }: Parts, accepted: readonly Accepted[]): Promise<void> {
+  const bySubject = Map.groupBy(accepted, ({ site, key }) => subjects.reading(site, key));
+  const messages = [...bySubject].flatMap(([subject, readings]) =>
+    Array.from({ length: Math.ceil(readings.length / READINGS_PER_PUBLISH) }, (_, n) => {
+      const part = readings.slice(n * READINGS_PER_PUBLISH, (n + 1) * READINGS_PER_PUBLISH).map(({ body }) => body);
+      return { subject, payload: JSON.stringify(part.length === 1 ? part[0] : part) };
+    }),
+  );
+  try {
+    await Promise.all(messages.map(({ subject, payload }) => bus.jetstream.publish(subject, payload)));
+  } catch (error) {
+    log.warn({ error }, "posted readings were not acknowledged");
+    throw new Problem("unavailable", "not all readings were acknowledged; sending the same dated body again is safe", {}, { cause: error });
+  }
+}

@@ -1,0 +1,112 @@
+/** A sensor as REST shows it: what was said of it, and what the services found out, in one query. */
+import { driftOf } from "@calibration/models/drift-percent.ts";
+import { offlineAfterMs, SETTINGS_DEFAULTS, type SensorBody, type SensorSettings, type SensorStatus } from "@calibration/shared/sensor.ts";
+import type pg from "pg";
+import type { Identity } from "./auth.ts";
+import { Problem } from "./problem.ts";
+
+export interface SensorRow {
+  id: number;
+  key: string;
+  site: string;
+  name: string;
+  type: SensorBody["type"];
+  unit: string;
+  range_min: number | null;
+  range_max: number | null;
+  expected_interval_s: number | null;
+  baseline: number | null;
+  settings: Partial<SensorSettings>;
+  created_at: Date;
+  value: number | null;
+  newest: Date | null;
+  readings: number | null;
+  drift: number | null;
+  measured_baseline: number | null;
+  span: number | null;
+  last_means: number[] | null;
+  open_sum: number | null;
+  open_count: number | null;
+  learning: unknown;
+  learnt_interval_s: number | null;
+  alarms: number;
+  grave_alarms: number;
+}
+
+export const SENSOR_QUERY = `
+  select s.*, l.raw_value as value, l.timestamp as newest, l.readings, d.drift, d.baseline as measured_baseline, d.span,
+         d.body->'last' as last_means, (d.body->'open'->>'sum')::float8 as open_sum, (d.body->'open'->>'count')::float8 as open_count,
+         st.learning, st.learnt_interval_s, coalesce(a.alarms, 0)::int as alarms, coalesce(a.grave, 0)::int as grave_alarms
+    from sensors s
+    left join sensor_latest l on l.sensor_id = s.id
+    left join sensor_drift d on d.sensor_id = s.id
+    left join sensor_status st on st.sensor_id = s.id
+    left join lateral (
+      select count(*) as alarms, count(*) filter (where severity in ('High', 'Critical')) as grave
+        from anomalies where sensor_id = s.id and not resolved and alarm) a on true`;
+
+/** |drift| from which a sensor is in warning, percent. */
+const DRIFT_WARNING = 5;
+/** A drift of fewer readings would be noise. */
+const READINGS_FOR_DRIFT = 10;
+const HOURS = 24;
+
+export function sensorBody(row: SensorRow, nowMs = Date.now()) {
+  const drift = driftNow(row);
+  return {
+    id: row.id,
+    key: row.key,
+    site: row.site,
+    name: row.name,
+    type: row.type,
+    value: row.value,
+    unit: row.unit,
+    status: statusOf(row, drift, nowMs),
+    last_updated: row.newest?.toISOString() ?? null,
+    drift,
+    baseline: row.baseline ?? row.measured_baseline,
+    range_min: row.range_min,
+    range_max: row.range_max,
+    expected_interval_s: row.expected_interval_s,
+    learning: row.learning ?? null,
+    settings: { ...SETTINGS_DEFAULTS, ...row.settings },
+    created_at: row.created_at.toISOString(),
+  };
+}
+
+export type SensorAnswer = ReturnType<typeof sensorBody>;
+
+/** A baseline that a person set counts at once, not from the next reading on. */
+function driftNow(row: SensorRow): number | null {
+  if (row.drift === null || row.baseline === null || row.last_means === null || (row.readings ?? 0) < READINGS_FOR_DRIFT) return row.drift;
+  const open = row.open_sum === null || row.open_count === null ? [] : [row.open_sum / row.open_count];
+  return driftOf([...row.last_means, ...open].slice(-HOURS), row.baseline, row.span ?? 0);
+}
+
+function statusOf(row: SensorRow, drift: number | null, nowMs: number): SensorStatus {
+  if (row.newest === null || nowMs - row.newest.getTime() > offlineAfterMs(row.expected_interval_s, row.learnt_interval_s)) return "offline";
+  if (row.grave_alarms > 0) return "critical";
+  return row.alarms > 0 || Math.abs(drift ?? 0) >= DRIFT_WARNING ? "warning" : "online";
+}
+
+/** The sensor, for someone who may see its site. Throws `not_found`. */
+export async function findSensor(pool: Pick<pg.Pool, "query">, id: number, identity: Pick<Identity, "sites">): Promise<SensorRow> {
+  const { rows } = await pool.query<SensorRow>(`${SENSOR_QUERY} where s.id = $1`, [id]);
+  const [row] = rows;
+  if (row === undefined || !maySee(identity, row.site)) throw new Problem("not_found", `there is no sensor ${id}`);
+  return row;
+}
+
+export const maySee = ({ sites }: Pick<Identity, "sites">, site: string): boolean => sites === null || sites.includes(site);
+
+/** What a sensor is, as its versions keep it and every service reads it. */
+export const bodyToKeep = (row: SensorRow): SensorBody => ({
+  name: row.name,
+  type: row.type,
+  unit: row.unit,
+  range_min: row.range_min,
+  range_max: row.range_max,
+  expected_interval_s: row.expected_interval_s,
+  baseline: row.baseline,
+  settings: { ...SETTINGS_DEFAULTS, ...row.settings },
+});

@@ -1,0 +1,193 @@
+/** The HTTP server: who may ask, what is refused and how, and the routes. */
+import cookie from "@fastify/cookie";
+import helmet from "@fastify/helmet";
+import rateLimit from "@fastify/rate-limit";
+import serveFiles from "@fastify/static";
+import swagger from "@fastify/swagger";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { Bus } from "@calibration/shared/bus.ts";
+import { isDatabaseTrouble } from "@calibration/shared/database.ts";
+import type { Log } from "@calibration/shared/log.ts";
+import { Ajv } from "ajv";
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest, type FastifySchemaValidationError } from "fastify";
+import { fileURLToPath } from "node:url";
+import type pg from "pg";
+import { Counter, Histogram, type Registry } from "prom-client";
+import { requireAccess, SESSION_COOKIE, type Access, type Auth, type Identity } from "./auth.ts";
+import { Problem, problemBody, type FieldError } from "./problem.ts";
+import { analyticsRoutes } from "./routes/analytics.ts";
+import { anomalyRoutes } from "./routes/anomalies.ts";
+import { calibrationRoutes } from "./routes/calibrations.ts";
+import { computeRoutes } from "./routes/compute.ts";
+import { deadLetterRoutes } from "./routes/dead-letters.ts";
+import { eventRoutes } from "./routes/events.ts";
+import { readingRoutes } from "./routes/readings.ts";
+import { sensorRoutes } from "./routes/sensors.ts";
+import { sessionRoutes } from "./routes/session.ts";
+import { trainingRoutes } from "./routes/training.ts";
+
+export interface Parts {
+  pool: pg.Pool;
+  bus: Bus;
+  auth: Auth;
+  log: Log;
+  registry: Registry;
+  partitions: number;
+  /** What is wrong, by part; empty when ready. */
+  troubles(): Promise<Readonly<Record<string, string>>>;
+}
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    access?: Access;
+  }
+  interface FastifyRequest {
+    /** Who asks; set before a route that is not open runs. */
+    identity: Identity;
+  }
+}
+
+export type App = FastifyInstance & { withTypeProvider<T>(): FastifyInstance };
+export const typed = (app: FastifyInstance) => app.withTypeProvider<TypeBoxTypeProvider>();
+
+/** Ten thousand readings of a hundred bytes, with room. */
+const BODY_BYTES_MAX = 8 * 1024 * 1024;
+/** For one client; enough for every dashboard, too little to guess tokens. */
+const REQUESTS_PER_MINUTE_MAX = 3_000;
+const READS = new Set(["GET", "HEAD", "OPTIONS"]);
+
+export async function createServer(parts: Parts): Promise<FastifyInstance> {
+  const app = Fastify({ bodyLimit: BODY_BYTES_MAX, routerOptions: { ignoreTrailingSlash: true }, trustProxy: false, forceCloseConnections: true });
+  acceptBodies(app);
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const problem = problemOf(error, request, parts.log);
+    if (problem.code === "unavailable") reply.header("retry-after", "5");
+    return reply.status(problem.status).type("application/problem+json").send(JSON.stringify(problemBody(problem)));
+  });
+  app.setNotFoundHandler((request) => {
+    throw new Problem("not_found", `nothing is served at ${request.method} ${request.url.split("?")[0]}`);
+  });
+  await app.register(cookie);
+  await app.register(helmet, {
+    contentSecurityPolicy: { directives: { defaultSrc: ["'self'"], styleSrc: ["'self'"], scriptSrc: ["'self'"], imgSrc: ["'self'", "data:"], upgradeInsecureRequests: null } },
+    strictTransportSecurity: false,
+  });
+  await app.register(rateLimit, {
+    max: REQUESTS_PER_MINUTE_MAX,
+    timeWindow: "1 minute",
+    errorResponseBuilder: (_, context) => new Problem("rate_limited", `at most ${context.max} requests a minute`) as unknown as object,
+  });
+  await app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: { title: "Calibration Platform", version: "1.0.0", license: { name: "Apache-2.0" } },
+      components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
+      security: [{ token: [] }],
+    },
+  });
+  measure(app, parts.registry);
+  guard(app, parts);
+  const routes = [sensorRoutes, readingRoutes, calibrationRoutes, anomalyRoutes, trainingRoutes, analyticsRoutes, computeRoutes, deadLetterRoutes, eventRoutes, sessionRoutes];
+  for (const add of routes) await app.register(async (scope) => add(scope, parts));
+  healthRoutes(app, parts);
+  await app.register(serveFiles, { root: fileURLToPath(new URL("../dashboard", import.meta.url)), wildcard: false });
+  return app;
+}
+
+/** JSON whatever the content type says, as curl sends it; a GET with a body is none. */
+function acceptBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", { parseAs: "string" }, (_, body, done) => {
+    if (body === "") return done(null, undefined);
+    try {
+      done(null, JSON.parse(body as string));
+    } catch (error) {
+      done(new Problem("invalid_json", (error as Error).message), undefined);
+    }
+  });
+  // A body's numbers are numbers; a query has only text.
+  const strict = new Ajv({ allErrors: true, strict: false });
+  const lenient = new Ajv({ allErrors: true, strict: false, coerceTypes: true, useDefaults: true });
+  app.setValidatorCompiler(({ schema, httpPart }) => (httpPart === "body" ? strict : lenient).compile(schema as object));
+  // Answers are made by our own code and need no second shape.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+}
+
+function guard(app: FastifyInstance, { auth, pool }: Parts): void {
+  app.decorateRequest("identity", null as unknown as Identity);
+  app.addHook("onRequest", async (request) => {
+    const access = request.routeOptions.config.access ?? "open";
+    if (access === "open") return;
+    const identity = await identityOf(request, auth);
+    requireAccess(identity, access);
+    if (identity.byCookie && !READS.has(request.method) && !isOwnOrigin(request)) throw new Problem("forbidden", "a write with a cookie must come from this site's own pages");
+    request.identity = identity;
+  });
+  app.addHook("onResponse", async (request, reply) => {
+    if (READS.has(request.method) || request.routeOptions.config.access === undefined || request.url.startsWith("/api/readings")) return;
+    await pool
+      .query("insert into audit_log (token_id, token_name, method, path, status) values ($1, $2, $3, $4, $5)", [
+        request.identity?.tokenId ?? null, request.identity?.name ?? null, request.method, request.url.split("?")[0], reply.statusCode,
+      ])
+      .catch(() => undefined);
+  });
+}
+
+async function identityOf(request: FastifyRequest, auth: Auth): Promise<Identity | null> {
+  const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
+  if (bearer !== undefined) return auth.byToken(bearer);
+  const session = request.cookies[SESSION_COOKIE];
+  return session === undefined ? null : auth.bySession(session);
+}
+
+export function isOwnOrigin(request: FastifyRequest): boolean {
+  const { origin } = request.headers;
+  if (origin === undefined) return false;
+  try {
+    return new URL(origin).host === request.headers.host;
+  } catch {
+    return false;
+  }
+}
+
+function problemOf(error: FastifyError, request: FastifyRequest, log: Log): Problem {
+  if (error instanceof Problem) return error;
+  if (error.validation) return new Problem("invalid_input", "the request does not have the form it must have", { errors: error.validation.map(fieldError) });
+  if (error.code === "FST_ERR_CTP_BODY_TOO_LARGE") return new Problem("too_large", `a body has at most ${BODY_BYTES_MAX} bytes`);
+  if (error.statusCode === 429) return new Problem("rate_limited", error.message);
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) return new Problem("invalid_input", error.message);
+  if (isDatabaseTrouble(error)) {
+    log.warn({ error, path: request.url }, "the database is away");
+    return new Problem("unavailable", "the database is away; try again");
+  }
+  log.error({ error, path: request.url }, "a request failed");
+  return new Problem("internal", "an error that is ours; it has been logged");
+}
+
+function fieldError({ instancePath, message, params }: FastifySchemaValidationError): FieldError {
+  const named = params["missingProperty"] ?? params["additionalProperty"];
+  const allowed = Array.isArray(params["allowedValues"]) ? `: ${params["allowedValues"].join(", ")}` : "";
+  return { path: named === undefined ? instancePath || "/" : `${instancePath}/${String(named)}`, message: `${message ?? "is wrong"}${allowed}` };
+}
+
+function measure(app: FastifyInstance, registry: Registry): void {
+  const registers = [registry];
+  const requests = new Counter({ name: "http_requests_total", help: "Requests answered", labelNames: ["method", "route", "status"], registers });
+  const duration = new Histogram({ name: "http_request_duration_seconds", help: "Time to answer", labelNames: ["method", "route"], buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60], registers });
+  app.addHook("onResponse", async (request, reply) => {
+    const route = request.routeOptions.url ?? "unknown";
+    requests.inc({ method: request.method, route, status: reply.statusCode });
+    duration.observe({ method: request.method, route }, reply.elapsedTime / 1000);
+  });
+}
+
+function healthRoutes(app: FastifyInstance, { troubles }: Parts): void {
+  app.get("/healthz", () => ({ status: "alive" }));
+  app.get("/readyz", async (_, reply) => {
+    const wrong = await troubles();
+    const ready = Object.keys(wrong).length === 0;
+    return reply.status(ready ? 200 : 503).send({ status: ready ? "ready" : "unready", troubles: wrong });
+  });
+  app.get("/api/openapi.json", { schema: { hide: true } }, () => app.swagger());
+  app.get("/api/docs", { schema: { hide: true } }, (_, reply) => reply.sendFile("docs.html"));
+}

@@ -1,0 +1,46 @@
+/** Says when a sensor's status changes. It is computed from time too, so somebody has to look. */
+import { say, type Bus } from "@calibration/shared/bus.ts";
+import type { Log } from "@calibration/shared/log.ts";
+import type { SensorStatus } from "@calibration/shared/sensor.ts";
+import { subjects } from "@calibration/shared/topology.ts";
+import type pg from "pg";
+import { SENSOR_QUERY, sensorBody, type SensorRow } from "./sensors.ts";
+
+const LOOK_MS = 5_000;
+/** Replicas that see the same change within this say it once. */
+const SAME_MS = 60_000;
+
+export function openStatusWatch({ pool, bus, log }: { pool: pg.Pool; bus: Pick<Bus, "jetstream">; log: Log }): AsyncDisposable {
+  const known = new Map<number, SensorStatus>();
+  let looking: Promise<void> = Promise.resolve();
+  const look = async (): Promise<void> => {
+    const { rows } = await pool.query<SensorRow>(SENSOR_QUERY);
+    const changed = rows.map((row) => sensorBody(row)).filter(({ id, status }) => {
+      const before = known.get(id);
+      known.set(id, status);
+      return before !== undefined && before !== status;
+    });
+    await say(
+      bus,
+      changed.map((sensor) => ({
+        subject: subjects.sensorEvent(sensor.site, sensor.key),
+        id: `sensor-${sensor.id}-${sensor.status}-${Math.floor(Date.now() / SAME_MS)}`,
+        body: JSON.stringify({ event: "status_changed", ...sensor }),
+      })),
+    );
+  };
+  let busy = false;
+  const timer = setInterval(() => {
+    if (busy) return;
+    busy = true;
+    looking = look()
+      .catch((error: unknown) => log.warn({ error }, "statuses could not be looked at"))
+      .finally(() => (busy = false));
+  }, LOOK_MS);
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await looking;
+    },
+  };
+}

@@ -56,18 +56,18 @@ const FIND_DUE = `
       from sensors s cross join types t
       left join sensor_latest l on l.sensor_id = s.id
       left join lateral (
-        select a.id, a.trained_at, a.params, a.samples, case when length(a.artifact) > 4 then get_byte(a.artifact, 4) <> $5 else true end as format_problem
+        select a.id, a.trained_at, a.params, a.samples, case when length(a.artifact) > 4 then get_byte(a.artifact, 4) <> $5::int else true end as format_problem
           from model_artifacts a where a.sensor_id = s.id and a.model_type = t.model_type and a.current) m on true
   )
   select sensor_id, model_type,
          case when model_id is null then 'no current model'
               when format_problem then 'the stored model has another format'
-              when trained_at < now() - make_interval(days => $1) then 'older than ' || $1 || ' days'
+              when trained_at < now() - make_interval(days => $1::int) then 'older than ' || $1::int || ' days'
               when newly_calibrated and model_type <> 'anomaly' then 'a new calibration'
-              when model_type <> 'calibration' and readings - seen >= greatest($3, $2 * seen) then (readings - seen) || ' more readings'
+              when model_type <> 'calibration' and readings - seen >= greatest($3::float8, $2::float8 * seen) then (readings - seen) || ' more readings'
          end as because
     from standing
-   where case when model_type = 'calibration' then calibrations >= $4 else readings > 0 end
+   where case when model_type = 'calibration' then calibrations >= $4::bigint else readings > 0 end
    order by sensor_id, model_type`;
 
 const GOOD_READINGS = "select count(*)::int as n from (select 1 from readings where sensor_id = $1 and quality = 0 limit $2) as few";

@@ -81,7 +81,7 @@ const PAIRS = `
   select c.id, c.corrected_value, c.applied_at, before.raw_value
     from calibrations c
     left join lateral (
-      select avg(raw_value) as raw_value from (
+      select avg(raw_value::numeric)::float8 as raw_value from (
         select raw_value from readings r
          where r.sensor_id = c.sensor_id and r.timestamp < c.applied_at and r.quality = 0
          order by r.timestamp desc limit $2) as last) before on true

@@ -4,6 +4,7 @@
  *   says   events.anomaly.<site>.<key>
  *   keeps  anomalies, sensor_status, and its own state: anomaly_state, novelty_snapshots
  */
+import { decodeArtifact } from "@calibration/models/artifact.ts";
 import { decodeIsolationForest } from "@calibration/models/isolation-forest.ts";
 import { createFacts } from "@calibration/shared/facts.ts";
 import { untilStopped } from "@calibration/shared/lifetime.ts";
@@ -21,7 +22,7 @@ const { pool } = plumbing.database;
 await using models = createModelCache({
   type: "anomaly",
   pool,
-  decode: decodeIsolationForest,
+  decode: (artifact) => decodeIsolationForest(decodeArtifact("anomaly", artifact)),
   log,
   registry: plumbing.health.registry,
 });

@@ -4,6 +4,7 @@
  *   says   corrected.<site>.<key>
  *   keeps  corrected_readings
  */
+import { decodeArtifact } from "@calibration/models/artifact.ts";
 import { decodeCalibrationModel } from "@calibration/models/calibration-fit.ts";
 import { createFacts } from "@calibration/shared/facts.ts";
 import { untilStopped } from "@calibration/shared/lifetime.ts";
@@ -22,7 +23,7 @@ const { pool } = plumbing.database;
 await using models = createModelCache({
   type: "calibration",
   pool,
-  decode: decodeCalibrationModel,
+  decode: (artifact) => decodeCalibrationModel(decodeArtifact("calibration", artifact)),
   log,
   registry: plumbing.health.registry,
 });

@@ -4,6 +4,7 @@
  *   says   events.drift.<site>.<key> when a level is crossed
  *   keeps  sensor_drift, hourly_means, drift_predictions
  */
+import { decodeArtifact } from "@calibration/models/artifact.ts";
 import { decodeDriftModel } from "@calibration/models/drift-model.ts";
 import { createFacts } from "@calibration/shared/facts.ts";
 import { untilStopped } from "@calibration/shared/lifetime.ts";
@@ -21,7 +22,7 @@ const { pool } = plumbing.database;
 await using models = createModelCache({
   type: "drift",
   pool,
-  decode: decodeDriftModel,
+  decode: (artifact) => decodeDriftModel(decodeArtifact("drift", artifact)),
   log,
   registry: plumbing.health.registry,
 });

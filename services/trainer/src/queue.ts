@@ -34,7 +34,7 @@ export async function openTraining(bus: Bus, log: Log, answer: (request: Trainin
     hears: `${streams.training.name} as ${CONSUMER}`,
     async [Symbol.asyncDispose]() {
       stopping = true;
-      messages?.stop();
+      await messages?.close();
       await working;
     },
   };

@@ -57,7 +57,7 @@ export async function findDriftSeries(pool: Pick<pg.Pool, "query">, sensorId: nu
   );
   for (const sinceMs of [latest.rows[0]?.at_ms ?? 0, 0]) {
     const { rows } = await pool.query<[number, number, number]>({
-      text: `select (extract(epoch from date_trunc('hour', timestamp, 'UTC')) * 1000)::float8, avg(raw_value), count(*)::int from readings
+      text: `select (extract(epoch from date_trunc('hour', timestamp, 'UTC')) * 1000)::float8, avg(raw_value::numeric)::float8, count(*)::int from readings
               where sensor_id = $1 and quality = 0 and timestamp >= to_timestamp($3 / 1000.0) group by 1 order by 1 desc limit $2`,
       values: [sensorId, DRIFT_HOURS_MAX, sinceMs],
       rowMode: "array",

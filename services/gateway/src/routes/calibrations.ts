@@ -36,7 +36,7 @@ const QUERY = `
   select c.id, c.sensor_id, c.method, c.params, c.corrected_value, c.applied_at, before.raw_value
     from calibrations c join sensors s on s.id = c.sensor_id
     left join lateral (
-      select avg(raw_value) as raw_value from (
+      select avg(raw_value::numeric)::float8 as raw_value from (
         select raw_value from readings r where r.sensor_id = c.sensor_id and r.timestamp < c.applied_at and r.quality = 0
          order by r.timestamp desc limit ${READINGS_BEFORE_CALIBRATION}) as last) before on true`;
 

@@ -40,7 +40,9 @@ function platform() {
   const name = `${process.platform}-${process.arch}`;
   const musl = process.platform === "linux" && process.report?.getReport?.().header?.glibcVersionRuntime === undefined;
   if (musl || !["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"].includes(name)) {
-    fail(`The platform runs on Linux (glibc; x64, arm64) and macOS, not on ${name}${musl ? " with musl" : ""}: use Docker (docker compose up), or WSL2 on Windows.`);
+    fail(
+      `The platform runs on Linux (glibc; x64, arm64) and macOS, not on ${name}${musl ? " with musl" : ""}: use Docker (docker compose up), or WSL2 on Windows.`,
+    );
   }
   return name;
 }
@@ -59,10 +61,23 @@ function installPackage(name, version, folder) {
   if (!existsSync(join(folder, "package.json"))) writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
   const npm = process.env.npm_execpath?.endsWith("npm-cli.js") ? [process.execPath, process.env.npm_execpath] : ["npm"];
   const [command, ...before] = npm;
-  const args = [...before, "install", "--prefix", folder, "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error", `${name}@${version}`];
+  const args = [
+    ...before,
+    "install",
+    "--prefix",
+    folder,
+    "--no-audit",
+    "--no-fund",
+    "--no-package-lock",
+    "--ignore-scripts",
+    "--loglevel=error",
+    `${name}@${version}`,
+  ];
   const done = spawnSync(command, args, { cwd: folder, env: cleanEnvironment(), encoding: "utf8" });
   if (done.status !== 0) {
-    fail(`${name}@${version} could not be installed from the npm registry:\n${done.stderr || done.error?.message}\nThe first start needs the network; later ones do not.`);
+    fail(
+      `${name}@${version} could not be installed from the npm registry:\n${done.stderr || done.error?.message}\nThe first start needs the network; later ones do not.`,
+    );
   }
 }
 
@@ -104,7 +119,8 @@ function wantedStamp() {
   const hash = createHash("sha256");
   for (const file of ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json"]) hash.update(read(join(root, file)));
   for (const group of ["packages", "services"]) {
-    for (const name of readdirSync(join(root, group)).sort()) hash.update(read(join(root, group, name, "package.json")));
+    for (const name of readdirSync(join(root, group)).sort())
+      hash.update(read(join(root, group, name, "package.json")));
   }
   for (const name of ["tests", "scripts"]) hash.update(read(join(root, name, "package.json")));
   return hash.update(root).update(PNPM_VERSION).digest("hex");
@@ -116,19 +132,30 @@ function ensureDependencies(node) {
   const wanted = wantedStamp();
   if (read(stamp) === wanted && existsSync(join(modules, ".modules.yaml"))) return;
   // A node_modules that npm made is no start for pnpm, and pnpm would ask before it removed it.
-  if (existsSync(modules) && !existsSync(join(modules, ".modules.yaml"))) rmSync(modules, { recursive: true, force: true });
+  if (existsSync(modules) && !existsSync(join(modules, ".modules.yaml")))
+    rmSync(modules, { recursive: true, force: true });
   const pnpm = ensurePnpm();
   say("installing the dependencies");
   const environment = { ...cleanEnvironment(), CI: "true", PATH: `${dirname(node)}:${process.env.PATH ?? ""}` };
-  const args = ["install", "--frozen-lockfile", `--store-dir=${join(local, "pnpm-store")}`, "--config.confirm-modules-purge=false", "--reporter=append-only"];
+  const args = [
+    "install",
+    "--frozen-lockfile",
+    `--store-dir=${join(local, "pnpm-store")}`,
+    "--config.confirm-modules-purge=false",
+    "--reporter=append-only",
+  ];
   const done = spawnSync(pnpm, args, { cwd: root, env: environment, encoding: "utf8" });
-  if (done.status !== 0) fail(`The dependencies could not be installed:\n${done.stdout}\n${done.stderr || done.error?.message}`);
+  if (done.status !== 0)
+    fail(`The dependencies could not be installed:\n${done.stdout}\n${done.stderr || done.error?.message}`);
   writeFileSync(stamp, wanted);
   say("dependencies installed");
 }
 
 const [command, ...args] = process.argv.slice(2);
-const script = command === undefined ? undefined : (SCRIPTS[command] ?? (/^[a-z-]+$/.test(command) ? `scripts/cli/${command}.ts` : undefined));
+const script =
+  command === undefined
+    ? undefined
+    : (SCRIPTS[command] ?? (/^[a-z-]+$/.test(command) ? `scripts/cli/${command}.ts` : undefined));
 if (script === undefined || !existsSync(join(root, script))) {
   fail(`usage: npm run <command>; there is no command ${JSON.stringify(command ?? "")}`, 2);
 }
@@ -139,7 +166,11 @@ ensureDependencies(node);
 
 const child = spawn(node, ["--disable-warning=ExperimentalWarning", join(root, script), ...args], {
   stdio: "inherit",
-  env: { ...cleanEnvironment(), PATH: `${dirname(node)}:${process.env.PATH ?? ""}`, COMMAND_BEGUN_MS: String(Date.now() - Math.round(performance.now() - begun)) },
+  env: {
+    ...cleanEnvironment(),
+    PATH: `${dirname(node)}:${process.env.PATH ?? ""}`,
+    COMMAND_BEGUN_MS: String(Date.now() - Math.round(performance.now() - begun)),
+  },
 });
 // A terminal sends its signals to the child as well; one from a supervisor reaches only us and is passed on.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));

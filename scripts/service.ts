@@ -26,7 +26,9 @@ const child = spawn(process.execPath, [`services/${name}/src/main.ts`], {
     NATS_USER: name,
     NATS_PASSWORD: secrets[`nats_${name}`],
     DATABASE_URL: endpoints.postgres,
-    ...(name === "gateway" ? { PORT: String((await freePort(8081)).port), BOOTSTRAP_TOKENS: JSON.stringify(endpoints.tokens) } : {}),
+    ...(name === "gateway"
+      ? { PORT: String((await freePort(8081)).port), BOOTSTRAP_TOKENS: JSON.stringify(endpoints.tokens) }
+      : {}),
   },
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));

@@ -34,10 +34,14 @@ const STATE_FILE = `${LOCAL}/demo/state.json`;
 const STEP_MS_MAX = 15 * 60_000;
 
 const begun = performance.now();
-const say = (text: string): void => console.log(`[${((performance.now() - begun) / 1000).toFixed(1).padStart(6)} s] ${text}`);
+const say = (text: string): void =>
+  console.log(`[${((performance.now() - begun) / 1000).toFixed(1).padStart(6)} s] ${text}`);
 /** One line that counts up on a terminal; elsewhere only its end is a line. */
 const progress = (text: string, done: boolean): void => {
-  if (process.stdout.isTTY) process.stdout.write(`\r[${((performance.now() - begun) / 1000).toFixed(1).padStart(6)} s] ${text}${done ? "\n" : ""}`);
+  if (process.stdout.isTTY)
+    process.stdout.write(
+      `\r[${((performance.now() - begun) / 1000).toFixed(1).padStart(6)} s] ${text}${done ? "\n" : ""}`,
+    );
   else if (done) say(text);
 };
 
@@ -51,26 +55,42 @@ const stopped = untilStopped();
 
 async function run(): Promise<void> {
   const other = readEndpoints();
-  if (other !== null && (await isAlive(other.gateway))) throw new Error(`The platform is running here already, at ${other.gateway}; stop that one first.`);
+  if (other !== null && (await isAlive(other.gateway)))
+    throw new Error(`The platform is running here already, at ${other.gateway}; stop that one first.`);
   removeEndpoints();
-  if (options.fresh) for (const kept of ["nats", "postgres", "demo", "log", "secrets.json"]) rmSync(`${LOCAL}/${kept}`, { recursive: true, force: true });
+  if (options.fresh)
+    for (const kept of ["nats", "postgres", "demo", "log", "secrets.json"])
+      rmSync(`${LOCAL}/${kept}`, { recursive: true, force: true });
   mkdirSync(LOCAL, { recursive: true, mode: 0o700 });
   await using stack = new AsyncDisposableStack();
   stack.defer(() => say("stopped"));
 
-  const secrets = keptSecrets(`${LOCAL}/secrets.json`, [...USERS.map((user) => `nats_${user}` as const), "postgres", "admin", "operator", "viewer", "plant"]);
+  const secrets = keptSecrets(`${LOCAL}/secrets.json`, [
+    ...USERS.map((user) => `nats_${user}` as const),
+    "postgres",
+    "admin",
+    "operator",
+    "viewer",
+    "plant",
+  ]);
   const users = Object.fromEntries(USERS.map((user) => [user, secrets[`nats_${user}`]])) as NatsUsers;
   const ports = await choosePorts();
   const binary = await findNatsServer({ localDirectory: LOCAL, say });
-  const postgres = stack.use(await startPostgres({ directory: `${LOCAL}/postgres`, port: ports.postgres, password: secrets.postgres }));
+  const postgres = stack.use(
+    await startPostgres({ directory: `${LOCAL}/postgres`, port: ports.postgres, password: secrets.postgres }),
+  );
   say("PostgreSQL is up");
-  const nats = stack.use(await startNatsServer({ binary, directory: `${LOCAL}/nats`, port: ports.nats, monitorPort: ports.monitor, users }));
+  const nats = stack.use(
+    await startNatsServer({ binary, directory: `${LOCAL}/nats`, port: ports.nats, monitorPort: ports.monitor, users }),
+  );
   say("NATS with JetStream is up");
   await migrateDatabase(postgres.url);
   say("the tables are there");
 
   const database = stack.use(await openDatabase(postgres.url, { name: "start", poolSize: 2 }));
-  const bus = stack.use(await openBus({ natsUrl: nats.url, natsUser: "admin", natsPassword: users.admin, name: "start" }));
+  const bus = stack.use(
+    await openBus({ natsUrl: nats.url, natsUser: "admin", natsPassword: users.admin, name: "start" }),
+  );
   await ensureStreams(bus, { partitions: PARTITIONS_DEFAULT });
   const tokens = { admin: secrets.admin, operator: secrets.operator, viewer: secrets.viewer, plant: secrets.plant };
   const services = await startServices(stack, { natsUrl: nats.url, users, databaseUrl: postgres.url, tokens, ports });
@@ -84,8 +104,12 @@ async function run(): Promise<void> {
     monitor: nats.monitorUrl,
     postgres: postgres.url,
     tokens,
-    nats_users: Object.fromEntries((["plant", "reader", "admin"] as const).map((user) => [user, { user, password: users[user] }])),
-    metrics: Object.fromEntries(SERVICE_USERS.map((name, n) => [name, [`http://127.0.0.1:${ports.metrics[n]}/metrics`]])),
+    nats_users: Object.fromEntries(
+      (["plant", "reader", "admin"] as const).map((user) => [user, { user, password: users[user] }]),
+    ),
+    metrics: Object.fromEntries(
+      SERVICE_USERS.map((name, n) => [name, [`http://127.0.0.1:${ports.metrics[n]}/metrics`]]),
+    ),
     pids: Object.fromEntries(Object.entries(services).map(([name, service]) => [name, [service.pid()]])),
   };
   let models = 0;
@@ -95,7 +119,12 @@ async function run(): Promise<void> {
       const plant = await startProcess({
         name: "demo-plant",
         file: "scripts/demo/live.ts",
-        env: { NATS_URL: nats.url, NATS_PASSWORD: users.plant, FAULTS_DIRECTORY: `${LOCAL}/demo/faults`, EPOCH_MS: String(readState()!.endMs - HISTORY_DAYS * DAY_MS) },
+        env: {
+          NATS_URL: nats.url,
+          NATS_PASSWORD: users.plant,
+          FAULTS_DIRECTORY: `${LOCAL}/demo/faults`,
+          EPOCH_MS: String(readState()!.endMs - HISTORY_DAYS * DAY_MS),
+        },
         say,
       });
       stack.use(plant);
@@ -121,18 +150,31 @@ interface Options {
 function readOptions(): Options {
   try {
     const { values } = parseArgs({
-      options: { "no-demo": { type: "boolean" }, fresh: { type: "boolean" }, port: { type: "string" }, "demo-now": { type: "string" }, help: { type: "boolean" } },
+      options: {
+        "no-demo": { type: "boolean" },
+        fresh: { type: "boolean" },
+        port: { type: "string" },
+        "demo-now": { type: "string" },
+        help: { type: "boolean" },
+      },
     });
     if (values.help === true) {
       console.log(USAGE);
       process.exit(0);
     }
     const port = values.port === undefined ? null : Number(values.port);
-    if (port !== null && !(Number.isInteger(port) && port > 0 && port < 65_536)) throw new Error(`--port is a number from 1 to 65535, and not ${values.port}`);
+    if (port !== null && !(Number.isInteger(port) && port > 0 && port < 65_536))
+      throw new Error(`--port is a number from 1 to 65535, and not ${values.port}`);
     const demoNowMs = values["demo-now"] === undefined ? null : Date.parse(values["demo-now"]);
-    if (Number.isNaN(demoNowMs)) throw new Error(`--demo-now is a time such as 2026-11-01T00:00:00Z, and not ${values["demo-now"]}`);
+    if (Number.isNaN(demoNowMs))
+      throw new Error(`--demo-now is a time such as 2026-11-01T00:00:00Z, and not ${values["demo-now"]}`);
     if (demoNowMs !== null && demoNowMs > Date.now()) throw new Error("--demo-now may not be in the future");
-    return { demo: values["no-demo"] !== true, fresh: values.fresh === true, port, demoNowMs: demoNowMs === null ? null : Math.floor(demoNowMs / MINUTE_MS) * MINUTE_MS };
+    return {
+      demo: values["no-demo"] !== true,
+      fresh: values.fresh === true,
+      port,
+      demoNowMs: demoNowMs === null ? null : Math.floor(demoNowMs / MINUTE_MS) * MINUTE_MS,
+    };
   } catch (error) {
     console.error(`${(error as Error).message}\n\n${USAGE}`);
     process.exit(2);
@@ -150,13 +192,20 @@ async function choosePorts() {
   const monitor = await choose("NATS's monitor", PORTS.monitor);
   const postgres = await choose("PostgreSQL", PORTS.postgres);
   const metrics: number[] = [];
-  for (let n = 0; n < SERVICE_USERS.length; n++) metrics.push((await freePort((metrics.at(-1) ?? PORTS.metrics - 1) + 1)).port);
+  for (let n = 0; n < SERVICE_USERS.length; n++)
+    metrics.push((await freePort((metrics.at(-1) ?? PORTS.metrics - 1) + 1)).port);
   return { gateway, nats, monitor, postgres, metrics };
 }
 
 async function startServices(
   stack: AsyncDisposableStack,
-  parts: { natsUrl: string; users: NatsUsers; databaseUrl: string; tokens: Endpoints["tokens"]; ports: Awaited<ReturnType<typeof choosePorts>> },
+  parts: {
+    natsUrl: string;
+    users: NatsUsers;
+    databaseUrl: string;
+    tokens: Endpoints["tokens"];
+    ports: Awaited<ReturnType<typeof choosePorts>>;
+  },
 ): Promise<Record<string, StartedProcess>> {
   const started = await Promise.all(
     SERVICE_USERS.map(async (name, n) => {
@@ -171,7 +220,9 @@ async function startServices(
           DATABASE_URL: parts.databaseUrl,
           METRICS_PORT: String(parts.ports.metrics[n]),
           ...(process.env["LOG_LEVEL"] === undefined ? {} : { LOG_LEVEL: process.env["LOG_LEVEL"] }),
-          ...(name === "gateway" ? { PORT: String(parts.ports.gateway), BOOTSTRAP_TOKENS: JSON.stringify(parts.tokens) } : {}),
+          ...(name === "gateway"
+            ? { PORT: String(parts.ports.gateway), BOOTSTRAP_TOKENS: JSON.stringify(parts.tokens) }
+            : {}),
         },
       });
       return [name, service] as const;
@@ -188,7 +239,8 @@ interface DemoState {
   complete: boolean;
 }
 
-const readState = (): DemoState | null => (existsSync(STATE_FILE) ? (JSON.parse(readFileSync(STATE_FILE, "utf8")) as DemoState) : null);
+const readState = (): DemoState | null =>
+  existsSync(STATE_FILE) ? (JSON.parse(readFileSync(STATE_FILE, "utf8")) as DemoState) : null;
 
 function keepState(state: DemoState): void {
   mkdirSync(`${LOCAL}/demo`, { recursive: true });
@@ -196,17 +248,33 @@ function keepState(state: DemoState): void {
 }
 
 /** Sensors, history, models, as far as an earlier start has not made them; the number of models in force. */
-async function prepareDemo(parts: { rest: Rest; natsUrl: string; plantPassword: string; pool: pg.Pool; bus: Bus }): Promise<number> {
+async function prepareDemo(parts: {
+  rest: Rest;
+  natsUrl: string;
+  plantPassword: string;
+  pool: pg.Pool;
+  bus: Bus;
+}): Promise<number> {
   const { rest, pool } = parts;
   // A start that was cut short goes on where it was, with the same history.
-  const state = readState() ?? { endMs: options.demoNowMs ?? Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS, complete: false };
+  const state = readState() ?? {
+    endMs: options.demoNowMs ?? Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS,
+    complete: false,
+  };
   keepState(state);
   if (!state.complete) {
     await makeSensors(rest);
     await makeCalibrations(rest, state.endMs);
     say(`${DEMO_SENSORS.length} demo sensors and their calibrations are there`);
-    await using plant = await openBus({ natsUrl: parts.natsUrl, natsUser: "plant", natsPassword: parts.plantPassword, name: "demo history" });
-    await publishHistory(plant, state.endMs, (readings) => progress(`history ${readings} of ${HISTORY_READINGS} published`, readings === HISTORY_READINGS));
+    await using plant = await openBus({
+      natsUrl: parts.natsUrl,
+      natsUser: "plant",
+      natsPassword: parts.plantPassword,
+      name: "demo history",
+    });
+    await publishHistory(plant, state.endMs, (readings) =>
+      progress(`history ${readings} of ${HISTORY_READINGS} published`, readings === HISTORY_READINGS),
+    );
     await untilHeard(pool, parts.bus);
     await trainDemo(rest);
     keepState({ ...state, complete: true });
@@ -227,22 +295,30 @@ async function untilHeard(pool: pg.Pool, bus: Bus): Promise<void> {
     const done = services === 4 && behind === 0;
     progress(`history ${kept} of ${HISTORY_READINGS} kept and judged`, done);
     if (done) return;
-    if (Date.now() > until) throw new Error("the history was not taken in within 15 minutes; the services' logs are in .local/log/");
+    if (Date.now() > until)
+      throw new Error("the history was not taken in within 15 minutes; the services' logs are in .local/log/");
     if (stoppedEarly()) throw new Error("stopped before the demo was ready; the next start goes on from here");
   }
 }
 
 async function trainDemo(rest: Rest): Promise<void> {
-  const { job_id: job } = await rest<{ job_id: string }>("POST", "/api/model-training/", { sensor_id: "all", model_type: "all" });
+  const { job_id: job } = await rest<{ job_id: string }>("POST", "/api/model-training/", {
+    sensor_id: "all",
+    model_type: "all",
+  });
   for (const until = Date.now() + STEP_MS_MAX; ; await pause(250)) {
-    const { status, results } = await rest<{ status: string; results: { results: Record<string, { status: string; error?: string }> }[] }>("GET", `/api/model-training/jobs/${job}/`);
+    const { status, results } = await rest<{
+      status: string;
+      results: { results: Record<string, { status: string; error?: string }> }[];
+    }>("GET", `/api/model-training/jobs/${job}/`);
     const outcomes = results.flatMap(({ results: own }) => Object.values(own));
     const trained = outcomes.filter((outcome) => outcome.status === "trained").length;
     progress(`training ${trained} of ${MODELS}`, status === "finished");
     const failed = outcomes.find((outcome) => outcome.status === "failed");
     if (failed !== undefined) say(`one training failed: ${failed.error}`);
     if (status === "finished") return;
-    if (Date.now() > until) throw new Error("training took more than 15 minutes; the trainer's log is .local/log/trainer.log");
+    if (Date.now() > until)
+      throw new Error("training took more than 15 minutes; the trainer's log is .local/log/trainer.log");
   }
 }
 

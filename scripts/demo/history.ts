@@ -3,7 +3,16 @@ import type { Bus } from "@calibration/shared/bus.ts";
 import { createRandom } from "@calibration/models/random.ts";
 import { subjects } from "@calibration/shared/topology.ts";
 import { RestError, type Rest } from "../local/rest.ts";
-import { DEMO_SEED, DEMO_SENSORS, HISTORY_DAYS, measuredAt, MINUTE_MS, rounded, truthAt, type DemoSensor } from "./plant.ts";
+import {
+  DEMO_SEED,
+  DEMO_SENSORS,
+  HISTORY_DAYS,
+  measuredAt,
+  MINUTE_MS,
+  rounded,
+  truthAt,
+  type DemoSensor,
+} from "./plant.ts";
 
 const SITE = "main";
 const READINGS_PER_MESSAGE = 1000;
@@ -34,13 +43,21 @@ export async function makeSensors(rest: Rest): Promise<boolean> {
 
 /** Eight calibrations of the cooling tank's sensor, three days apart. */
 export async function makeCalibrations(rest: Rest, endMs: number): Promise<void> {
-  const { count } = await rest<{ count: number }>("GET", `/api/calibrations/?sensor_id=${CALIBRATED_ID}&limit=${CALIBRATIONS}`);
+  const { count } = await rest<{ count: number }>(
+    "GET",
+    `/api/calibrations/?sensor_id=${CALIBRATED_ID}&limit=${CALIBRATIONS}`,
+  );
   const sensor = DEMO_SENSORS.find(({ id }) => id === CALIBRATED_ID)!;
   const random = createRandom(DEMO_SEED, CALIBRATED_ID);
   for (let n = 0; n < CALIBRATIONS; n++) {
-    const atMs = endMs - HISTORY_DAYS * DAY_MS + (2 + 3 * n) * DAY_MS + (3 * n * 3_600_000) + 30_000;
+    const atMs = endMs - HISTORY_DAYS * DAY_MS + (2 + 3 * n) * DAY_MS + 3 * n * 3_600_000 + 30_000;
     const corrected = rounded(truthAt(sensor, atMs) + REFERENCE_NOISE * random.normal());
-    if (n >= count) await rest("POST", "/api/calibrations/", { sensor_id: CALIBRATED_ID, corrected_value: corrected, applied_at: new Date(atMs).toISOString() });
+    if (n >= count)
+      await rest("POST", "/api/calibrations/", {
+        sensor_id: CALIBRATED_ID,
+        corrected_value: corrected,
+        applied_at: new Date(atMs).toISOString(),
+      });
   }
 }
 
@@ -65,7 +82,12 @@ export async function publishHistory(bus: Bus, endMs: number, progress: (reading
   progress(published);
 }
 
-function historyOf(sensor: DemoSensor, startMs: number, from: number, to: number): { value: number; timestamp: number }[] {
+function historyOf(
+  sensor: DemoSensor,
+  startMs: number,
+  from: number,
+  to: number,
+): { value: number; timestamp: number }[] {
   return Array.from({ length: to - from }, (_, k) => {
     const timestamp = startMs + (from + k) * MINUTE_MS;
     return { value: measuredAt(sensor, timestamp, startMs), timestamp };

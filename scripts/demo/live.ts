@@ -27,7 +27,12 @@ const directory = env["FAULTS_DIRECTORY"]!;
 const epochMs = Number(env["EPOCH_MS"]);
 mkdirSync(directory, { recursive: true });
 
-await using bus = await openBus({ natsUrl: env["NATS_URL"]!, natsUser: "plant", natsPassword: env["NATS_PASSWORD"]!, name: "demo plant" });
+await using bus = await openBus({
+  natsUrl: env["NATS_URL"]!,
+  natsUser: "plant",
+  natsPassword: env["NATS_PASSWORD"]!,
+  name: "demo plant",
+});
 const random = createRandom(Math.floor(Date.now() / 1000));
 const faults = new Map<number, { fault: Fault; n: number; nextMs: number }>();
 let nextMinuteMs = Math.ceil(Date.now() / MINUTE_MS) * MINUTE_MS;
@@ -43,7 +48,11 @@ clearInterval(ticking);
 async function tick(now: number): Promise<void> {
   takeRequests(now);
   if (now >= nextFaultMs) {
-    begin(ANOMALY_TYPES[random.integer(ANOMALY_TYPES.length)]!, DEMO_SENSORS[random.integer(DEMO_SENSORS.length)]!, now);
+    begin(
+      ANOMALY_TYPES[random.integer(ANOMALY_TYPES.length)]!,
+      DEMO_SENSORS[random.integer(DEMO_SENSORS.length)]!,
+      now,
+    );
     nextFaultMs = now + FAULT_EVERY_MS * (0.5 + random.float());
   }
   const isMinute = now >= nextMinuteMs;

@@ -17,9 +17,11 @@ export interface Endpoints {
   pids: Record<string, number[]>;
 }
 
-export const writeEndpoints = (endpoints: Endpoints): void => writeFileSync(FILE, `${JSON.stringify(endpoints, null, 2)}\n`, { mode: 0o600 });
+export const writeEndpoints = (endpoints: Endpoints): void =>
+  writeFileSync(FILE, `${JSON.stringify(endpoints, null, 2)}\n`, { mode: 0o600 });
 export const removeEndpoints = (): void => rmSync(FILE, { force: true });
-export const readEndpoints = (): Endpoints | null => (existsSync(FILE) ? (JSON.parse(readFileSync(FILE, "utf8")) as Endpoints) : null);
+export const readEndpoints = (): Endpoints | null =>
+  existsSync(FILE) ? (JSON.parse(readFileSync(FILE, "utf8")) as Endpoints) : null;
 
 /** What a command needs of a running platform; the environment goes before the file. Null where neither says. */
 export interface Reach {
@@ -37,8 +39,12 @@ export function reach(env: NodeJS.ProcessEnv = process.env): Reach {
     token: env["API_TOKEN"] ?? found?.tokens.admin ?? null,
     natsUrl: env["NATS_URL"] ?? found?.nats ?? null,
     databaseUrl: env["DATABASE_URL"] ?? found?.postgres ?? null,
-    plant: { user: env["NATS_USER"] ?? "plant", password: env["NATS_PASSWORD"] ?? found?.nats_users["plant"]?.password ?? "" },
+    plant: {
+      user: env["NATS_USER"] ?? "plant",
+      password: env["NATS_PASSWORD"] ?? found?.nats_users["plant"]?.password ?? "",
+    },
   };
 }
 
-export const NOT_RUNNING = "The platform is not running here: start it with `npm start`, or say where it is by GATEWAY_URL and API_TOKEN, or NATS_URL.";
+export const NOT_RUNNING =
+  "The platform is not running here: start it with `npm start`, or say where it is by GATEWAY_URL and API_TOKEN, or NATS_URL.";

@@ -6,7 +6,7 @@ export class RestError extends Error {
   readonly body: Record<string, unknown>;
 
   constructor(status: number, body: Record<string, unknown>) {
-    super(`${status}: ${String(body["detail"] ?? "no detail")}`);
+    super(`${status}: ${(body["detail"] as string | undefined) ?? "no detail"}`);
     this.status = status;
     this.body = body;
   }
@@ -18,7 +18,10 @@ export function createRest(gatewayUrl: string, token: string): Rest {
   return async <T>(method: string, path: string, body?: unknown) => {
     const response = await fetch(gatewayUrl + path, {
       method,
-      headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();

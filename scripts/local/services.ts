@@ -13,7 +13,12 @@ export interface StartedProcess extends AsyncDisposable {
 }
 
 /** Starts a program that says `ready` in its log, and starts it again when it ends by itself. */
-export async function startProcess(options: { name: string; file: string; env: Record<string, string>; say: (text: string) => void }): Promise<StartedProcess> {
+export async function startProcess(options: {
+  name: string;
+  file: string;
+  env: Record<string, string>;
+  say: (text: string) => void;
+}): Promise<StartedProcess> {
   mkdirSync(`${LOCAL}/log`, { recursive: true });
   const log = createWriteStream(`${LOCAL}/log/${options.name}.log`);
   let stopping = false;
@@ -38,7 +43,11 @@ export async function startProcess(options: { name: string; file: string; env: R
 
   function launch(): ChildProcess {
     // Our end of its standard input closes with us, however we end; that is its sign to stop.
-    const started = spawn(process.execPath, [options.file], { cwd: ROOT, env: { PATH: process.env["PATH"] ?? "", STOP_WITH_PARENT: "1", ...options.env }, stdio: ["pipe", "pipe", "pipe"] });
+    const started = spawn(process.execPath, [options.file], {
+      cwd: ROOT,
+      env: { PATH: process.env["PATH"] ?? "", STOP_WITH_PARENT: "1", ...options.env },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
     started.stdout.pipe(log, { end: false });
     started.stderr.pipe(log, { end: false });
     return started;
@@ -47,7 +56,9 @@ export async function startProcess(options: { name: string; file: string; env: R
   function watch(): void {
     child.once("exit", (code, signal) => {
       if (stopping) return;
-      options.say(`${options.name} ended (${signal ?? code}); starting it again. Its log: .local/log/${options.name}.log`);
+      options.say(
+        `${options.name} ended (${signal ?? code}); starting it again. Its log: .local/log/${options.name}.log`,
+      );
       setTimeout(() => {
         if (stopping) return;
         child = launch();
@@ -66,8 +77,13 @@ async function untilReady(child: ChildProcess, name: string): Promise<void> {
   };
   child.stdout!.on("data", look);
   child.stderr!.on("data", look);
-  child.once("exit", (code) => reject(new Error(`${name} ended with code ${code} before it was ready:\n${seen.slice(-2000)}`)));
-  const late = setTimeout(() => reject(new Error(`${name} was not ready within ${READY_MS_MAX / 1000} s; its log is .local/log/${name}.log`)), READY_MS_MAX);
+  child.once("exit", (code) =>
+    reject(new Error(`${name} ended with code ${code} before it was ready:\n${seen.slice(-2000)}`)),
+  );
+  const late = setTimeout(
+    () => reject(new Error(`${name} was not ready within ${READY_MS_MAX / 1000} s; its log is .local/log/${name}.log`)),
+    READY_MS_MAX,
+  );
   await promise.finally(() => {
     clearTimeout(late);
     child.stdout!.off("data", look);

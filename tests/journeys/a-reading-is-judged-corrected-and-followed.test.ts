@@ -18,7 +18,11 @@ function calmReadings(count: number, now: number): { value: number; timestamp: n
 }
 
 async function untilKept(plant: Plant, count: number): Promise<void> {
-  await expect.poll(async () => (await plant.rows<{ n: number }>("select count(*)::int n from readings"))[0]?.n, { timeout: WAIT_MS }).toBe(count);
+  await expect
+    .poll(async () => (await plant.rows<{ n: number }>("select count(*)::int n from readings"))[0]?.n, {
+      timeout: WAIT_MS,
+    })
+    .toBe(count);
 }
 
 it("one reading published on NATS ends up judged, corrected, followed and kept", async () => {
@@ -33,11 +37,23 @@ it("one reading published on NATS ends up judged, corrected, followed and kept",
     .poll(() => plant.rows("select value, resolved, method from anomalies where value = 90"), { timeout: WAIT_MS })
     .toEqual([{ value: 90, resolved: false, method: "threshold" }]);
   await expect
-    .poll(() => plant.rows("select raw_value, corrected_value, method from corrected_readings order by timestamp desc limit 1"), { timeout: WAIT_MS })
+    .poll(
+      () =>
+        plant.rows("select raw_value, corrected_value, method from corrected_readings order by timestamp desc limit 1"),
+      { timeout: WAIT_MS },
+    )
     .toEqual([{ raw_value: 90, corrected_value: 90, method: "identity" }]);
-  await expect.poll(async () => (await plant.rows("select sensor_id from sensor_drift")).length, { timeout: WAIT_MS }).toBe(1);
+  await expect
+    .poll(async () => (await plant.rows("select sensor_id from sensor_drift")).length, { timeout: WAIT_MS })
+    .toBe(1);
   const corrected = await plant.bus.manager.streams.getMessage("CORRECTED", { last_by_subj: "corrected.main.7" });
-  expect(corrected?.json()).toMatchObject({ sensor_id: 7, raw_value: 90, corrected_value: 90, method: "identity", model_version: null });
+  expect(corrected?.json()).toMatchObject({
+    sensor_id: 7,
+    raw_value: 90,
+    corrected_value: 90,
+    method: "identity",
+    model_version: null,
+  });
   const event = await plant.bus.manager.streams.getMessage("EVENTS", { last_by_subj: "events.anomaly.main.7" });
   expect(event?.json()).toMatchObject({ sensor_id: 7, value: 90, resolved: false, alarm: false });
 });
@@ -48,11 +64,15 @@ it("an anomaly is one episode: it counts up, and resolves itself when the sensor
   const now = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
   const readings = calmReadings(400, now);
   for (const n of [370, 371, 372]) readings[n]!.value = 60 + n;
-  for (const reading of readings.slice(340)) await plant.publish(sensor, reading === readings[340] ? readings.slice(0, 341) : reading);
+  for (const reading of readings.slice(340))
+    await plant.publish(sensor, reading === readings[340] ? readings.slice(0, 341) : reading);
   await untilKept(plant, 400);
 
   await expect
-    .poll(() => plant.rows("select value, count, resolved, resolved_by, type, alarm from anomalies where value > 400"), { timeout: WAIT_MS })
+    .poll(
+      () => plant.rows("select value, count, resolved, resolved_by, type, alarm from anomalies where value > 400"),
+      { timeout: WAIT_MS },
+    )
     .toEqual([{ value: 432, count: 3, resolved: true, resolved_by: "itself", type: "Spike", alarm: true }]);
 });
 
@@ -73,5 +93,7 @@ it("a live sensor that falls silent is a Dropout without another reading, and it
     .poll(() => plant.rows("select type, alarm, method, resolved from anomalies"), { timeout: WAIT_MS })
     .toEqual([{ type: "Dropout", alarm: true, method: "rule", resolved: false }]);
   await plant.publish(sensor, { value: 20, timestamp: Date.now() });
-  await expect.poll(() => plant.rows("select resolved, resolved_by from anomalies"), { timeout: WAIT_MS }).toEqual([{ resolved: true, resolved_by: "itself" }]);
+  await expect
+    .poll(() => plant.rows("select resolved, resolved_by from anomalies"), { timeout: WAIT_MS })
+    .toEqual([{ resolved: true, resolved_by: "itself" }]);
 });

@@ -20,12 +20,14 @@ it("a reading published by a plant gateway is kept once, however often it comes"
     { value: -1, timestamp: now - 3 * MINUTE_MS, quality: "bad" },
   ]);
 
-  await expect.poll(() => plant.rows("select raw_value, quality from readings order by timestamp desc"), { timeout: WAIT_MS }).toEqual([
-    { raw_value: 21.5, quality: 0 },
-    { raw_value: 21.4, quality: 0 },
-    { raw_value: 20.5, quality: 1 },
-    { raw_value: -1, quality: 2 },
-  ]);
+  await expect
+    .poll(() => plant.rows("select raw_value, quality from readings order by timestamp desc"), { timeout: WAIT_MS })
+    .toEqual([
+      { raw_value: 21.5, quality: 0 },
+      { raw_value: 21.4, quality: 0 },
+      { raw_value: 20.5, quality: 1 },
+      { raw_value: -1, quality: 2 },
+    ]);
   expect(await plant.rows("select raw_value, readings, timestamp from sensor_latest")).toEqual([
     { raw_value: 21.5, readings: 4, timestamp: new Date(now) },
   ]);
@@ -44,17 +46,32 @@ it("what cannot be used is kept whole and told, and nothing else of the batch is
   await plant.gateway.jetstream.publish("readings.main.7", "{not json");
   await plant.publish(sensor, { value: "hot" });
   await plant.publish(sensor, { value: 1, timestamp: now + 3_600_000 });
-  await plant.publish(sensor, Array.from({ length: 10_001 }, () => ({ value: 1, timestamp: now })));
-  await plant.publish(sensor, [{ value: 2, timestamp: now }, { value: null, timestamp: now }]);
+  await plant.publish(
+    sensor,
+    Array.from({ length: 10_001 }, () => ({ value: 1, timestamp: now })),
+  );
+  await plant.publish(sensor, [
+    { value: 2, timestamp: now },
+    { value: null, timestamp: now },
+  ]);
 
   await expect
-    .poll(async () => (await plant.rows<{ reason: string }>("select reason from dead_letters")).map((row) => row.reason).sort(), { timeout: WAIT_MS })
+    .poll(
+      async () =>
+        (await plant.rows<{ reason: string }>("select reason from dead_letters")).map((row) => row.reason).sort(),
+      { timeout: WAIT_MS },
+    )
     .toEqual(["future_timestamp", "invalid_json", "invalid_reading", "invalid_reading", "too_large", "unknown_sensor"]);
   expect(await plant.rows("select raw_value from readings")).toEqual([{ raw_value: 2 }]);
   const info = await plant.bus.manager.streams.info("DEAD_LETTERS");
   expect(info.state.messages).toBe(6);
   const message = await plant.bus.manager.streams.getMessage("DEAD_LETTERS", { last_by_subj: "dead.main.nobody" });
-  expect(message?.json()).toMatchObject({ subject: "readings.main.nobody", reason: "unknown_sensor", payload: '{"value":1}', payload_truncated: false });
+  expect(message?.json()).toMatchObject({
+    subject: "readings.main.nobody",
+    reason: "unknown_sensor",
+    payload: '{"value":1}',
+    payload_truncated: false,
+  });
 });
 
 it("two replicas share the partitions, and one takes over when the other is killed", async () => {
@@ -63,13 +80,17 @@ it("two replicas share the partitions, and one takes over when the other is kill
   const second = await plant.start("ingest");
   const start = Date.now() - 100_000;
   const publishAll = (from: number, to: number) =>
-    Promise.all(sensors.map(async (sensor) => {
-      for (let n = from; n < to; n++) await plant.publish(sensor, { value: n, timestamp: start + n });
-    }));
+    Promise.all(
+      sensors.map(async (sensor) => {
+        for (let n = from; n < to; n++) await plant.publish(sensor, { value: n, timestamp: start + n });
+      }),
+    );
   await publishAll(0, 50);
   await second.kill("SIGKILL");
   await publishAll(50, 100);
-  await expect.poll(() => plant.rows("select count(*)::int n, count(distinct (sensor_id, raw_value))::int d from readings"), { timeout: WAIT_MS }).toEqual([
-    { n: 800, d: 800 },
-  ]);
+  await expect
+    .poll(() => plant.rows("select count(*)::int n, count(distinct (sensor_id, raw_value))::int d from readings"), {
+      timeout: WAIT_MS,
+    })
+    .toEqual([{ n: 800, d: 800 }]);
 });

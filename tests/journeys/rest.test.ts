@@ -15,24 +15,58 @@ it("a sensor is made, changed, listed and deleted, and what contradicts is refus
   const made = await ask("POST", "/api/sensors/", { id: 13, name: "Cooling Tank Pressure", type: "Pressure" });
   expect(made).toMatchObject({
     status: 201,
-    body: { id: 13, key: "13", site: "main", type: "Pressure", unit: "bar", value: null, last_updated: null, drift: null, status: "offline", settings: { trees: 100, contamination: 0.1, time_zone: "UTC" } },
+    body: {
+      id: 13,
+      key: "13",
+      site: "main",
+      type: "Pressure",
+      unit: "bar",
+      value: null,
+      last_updated: null,
+      drift: null,
+      status: "offline",
+      settings: { trees: 100, contamination: 0.1, time_zone: "UTC" },
+    },
   });
   expect(made.body.created_at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
-  expect(await ask("POST", "/api/sensors", { id: 13, name: "Again", type: "Pressure" })).toMatchObject({ status: 409, body: { code: "conflict" } });
-  expect(await ask("POST", "/api/sensors/", { name: "x", type: "Colour" })).toMatchObject({ status: 422, body: { code: "invalid_input", errors: [{ path: "/type" }] } });
-  expect(await ask("POST", "/api/sensors/", { name: "x", type: "Flow", key: "99" })).toMatchObject({ status: 422, body: { errors: [{ path: "/key" }] } });
+  expect(await ask("POST", "/api/sensors", { id: 13, name: "Again", type: "Pressure" })).toMatchObject({
+    status: 409,
+    body: { code: "conflict" },
+  });
+  expect(await ask("POST", "/api/sensors/", { name: "x", type: "Colour" })).toMatchObject({
+    status: 422,
+    body: { code: "invalid_input", errors: [{ path: "/type" }] },
+  });
+  expect(await ask("POST", "/api/sensors/", { name: "x", type: "Flow", key: "99" })).toMatchObject({
+    status: 422,
+    body: { errors: [{ path: "/key" }] },
+  });
   const other = await ask("POST", "/api/sensors/", { name: "Inlet", type: "Flow", key: "inlet-1", site: "north" });
   expect(other).toMatchObject({ status: 201, body: { key: "inlet-1", site: "north" } });
 
-  const changed = await ask("PATCH", "/api/sensors/13/", { name: "Tank", range_min: 0, range_max: 10, settings: { time_zone: "Europe/Berlin" } });
-  expect(changed).toMatchObject({ status: 200, body: { name: "Tank", range_max: 10, settings: { time_zone: "Europe/Berlin", trees: 100 } } });
+  const changed = await ask("PATCH", "/api/sensors/13/", {
+    name: "Tank",
+    range_min: 0,
+    range_max: 10,
+    settings: { time_zone: "Europe/Berlin" },
+  });
+  expect(changed).toMatchObject({
+    status: 200,
+    body: { name: "Tank", range_max: 10, settings: { time_zone: "Europe/Berlin", trees: 100 } },
+  });
   expect(await ask("PATCH", "/api/sensors/13/", { key: "14" })).toMatchObject({ status: 409 });
-  expect(await ask("PATCH", "/api/sensors/13/", { settings: { time_zone: "Mars/Olympus" } })).toMatchObject({ status: 422 });
+  expect(await ask("PATCH", "/api/sensors/13/", { settings: { time_zone: "Mars/Olympus" } })).toMatchObject({
+    status: 422,
+  });
   expect(await ask("PATCH", "/api/sensors/13/", { range_min: 20 })).toMatchObject({ status: 422 });
 
   const first = await ask("GET", "/api/sensors/?limit=1");
   expect(first.body).toMatchObject({ count: 1, results: [{ id: other.body.id }] });
-  expect((await ask("GET", `/api/sensors/?limit=1&cursor=${first.body.next}`)).body).toMatchObject({ count: 1, next: null, results: [{ id: 13 }] });
+  expect((await ask("GET", `/api/sensors/?limit=1&cursor=${first.body.next}`)).body).toMatchObject({
+    count: 1,
+    next: null,
+    results: [{ id: 13 }],
+  });
   expect(await ask("GET", "/api/sensors/?cursor=nonsense")).toMatchObject({ status: 422 });
   expect(await ask("GET", "/api/sensors/77/")).toMatchObject({ status: 404, body: { code: "not_found" } });
   expect(await ask("DELETE", "/api/sensors/13/")).toMatchObject({ status: 204 });
@@ -44,10 +78,18 @@ it("tokens and roles decide who may do what", async () => {
   const { ask, url, tokens } = await openGateway(plant);
   await ask("POST", "/api/sensors/", { id: 1, name: "One", type: "Flow", site: "north" });
 
-  expect(await ask("GET", "/api/sensors/", undefined, null)).toMatchObject({ status: 401, body: { code: "unauthorized" } });
-  expect(await ask("GET", "/api/sensors/", undefined, "plant")).toMatchObject({ status: 403, body: { code: "forbidden" } });
+  expect(await ask("GET", "/api/sensors/", undefined, null)).toMatchObject({
+    status: 401,
+    body: { code: "unauthorized" },
+  });
+  expect(await ask("GET", "/api/sensors/", undefined, "plant")).toMatchObject({
+    status: 403,
+    body: { code: "forbidden" },
+  });
   expect(await ask("POST", "/api/sensors/", { name: "x", type: "Flow" }, "operator")).toMatchObject({ status: 403 });
-  expect(await ask("POST", "/api/calibrations/", { sensor_id: 1, corrected_value: 1 }, "viewer")).toMatchObject({ status: 403 });
+  expect(await ask("POST", "/api/calibrations/", { sensor_id: 1, corrected_value: 1 }, "viewer")).toMatchObject({
+    status: 403,
+  });
   expect(await ask("GET", "/healthz", undefined, null)).toMatchObject({ status: 200 });
   expect(await ask("GET", "/readyz", undefined, null)).toMatchObject({ status: 200 });
 
@@ -55,18 +97,28 @@ it("tokens and roles decide who may do what", async () => {
   const asSouth = await fetch(`${url}/api/sensors/1/`, { headers: { authorization: `Bearer ${fenced.body.token}` } });
   expect(asSouth.status).toBe(404);
 
-  const session = await fetch(`${url}/api/session/`, { method: "POST", body: JSON.stringify({ token: tokens["admin"] }) });
+  const session = await fetch(`${url}/api/session/`, {
+    method: "POST",
+    body: JSON.stringify({ token: tokens["admin"] }),
+  });
   const cookie = session.headers.get("set-cookie")!;
   expect(cookie).toMatch(/HttpOnly/);
   expect(cookie).toMatch(/SameSite=Strict/);
   const withCookie = { cookie: cookie.split(";")[0]! };
   expect((await fetch(`${url}/api/sensors/`, { headers: withCookie })).status).toBe(200);
-  const write = (origin?: string) => fetch(`${url}/api/sensors/1/`, { method: "PATCH", headers: { ...withCookie, ...(origin === undefined ? {} : { origin }) }, body: JSON.stringify({ name: "Uno" }) });
+  const write = (origin?: string) =>
+    fetch(`${url}/api/sensors/1/`, {
+      method: "PATCH",
+      headers: { ...withCookie, ...(origin === undefined ? {} : { origin }) },
+      body: JSON.stringify({ name: "Uno" }),
+    });
   expect((await write()).status).toBe(403);
   expect((await write("http://elsewhere.example")).status).toBe(403);
   expect((await write(url)).status).toBe(200);
 
-  const { body: { code } } = await ask("POST", "/api/session/codes/");
+  const {
+    body: { code },
+  } = await ask("POST", "/api/session/codes/");
   const useCode = () => fetch(`${url}/api/session/`, { method: "POST", body: JSON.stringify({ code }) });
   expect((await useCode()).status).toBe(200);
   expect((await useCode()).status).toBe(401);
@@ -79,33 +131,82 @@ it("readings are posted, kept and read back raw and in buckets; each that cannot
   const start = Date.UTC(2026, 0, 5, 10);
   const at = (minute: number) => new Date(start + minute * MINUTE_MS).toISOString();
 
-  const posted = await ask("POST", "/api/readings/", [
-    ...Array.from({ length: 120 }, (_, n) => ({ sensor_id: 13, raw_value: n, timestamp: at(n) })),
-    { sensor_id: 99, raw_value: 1, timestamp: at(0) },
-    { sensor_id: 13, raw_value: "hot", timestamp: at(0) },
-    { sensor_id: 13, raw_value: 1 },
-    { sensor_id: 13, raw_value: 1, timestamp: new Date(Date.now() + 3_600_000).toISOString() },
-  ], "plant");
+  const posted = await ask(
+    "POST",
+    "/api/readings/",
+    [
+      ...Array.from({ length: 120 }, (_, n) => ({ sensor_id: 13, raw_value: n, timestamp: at(n) })),
+      { sensor_id: 99, raw_value: 1, timestamp: at(0) },
+      { sensor_id: 13, raw_value: "hot", timestamp: at(0) },
+      { sensor_id: 13, raw_value: 1 },
+      { sensor_id: 13, raw_value: 1, timestamp: new Date(Date.now() + 3_600_000).toISOString() },
+    ],
+    "plant",
+  );
   expect(posted).toMatchObject({ status: 202, body: { accepted: 120 } });
   expect(posted.body.rejected.map(({ index, code }: { index: number; code: string }) => [index, code])).toEqual([
-    [120, "unknown_sensor"], [121, "invalid_reading"], [122, "invalid_reading"], [123, "future_timestamp"],
+    [120, "unknown_sensor"],
+    [121, "invalid_reading"],
+    [122, "invalid_reading"],
+    [123, "future_timestamp"],
   ]);
-  await expect.poll(async () => (await ask("GET", "/api/readings/?sensor_id=13&limit=1000")).body.count, { timeout: WAIT_MS }).toBe(120);
-  await expect.poll(async () => (await ask("GET", "/api/readings/?sensor_id=13&limit=1")).body.results[0].corrected_value, { timeout: WAIT_MS }).toBe(119);
+  await expect
+    .poll(async () => (await ask("GET", "/api/readings/?sensor_id=13&limit=1000")).body.count, { timeout: WAIT_MS })
+    .toBe(120);
+  await expect
+    .poll(async () => (await ask("GET", "/api/readings/?sensor_id=13&limit=1")).body.results[0].corrected_value, {
+      timeout: WAIT_MS,
+    })
+    .toBe(119);
 
-  const page = await ask("GET", `/api/readings/?sensor_id=13&order=asc&limit=2&from=${at(10)}&to=${at(13)}`, undefined, "viewer");
+  const page = await ask(
+    "GET",
+    `/api/readings/?sensor_id=13&order=asc&limit=2&from=${at(10)}&to=${at(13)}`,
+    undefined,
+    "viewer",
+  );
   expect(page.body.results.map((reading: { raw_value: number }) => reading.raw_value)).toEqual([10, 11]);
-  expect(page.body.results[0]).toEqual({ sensor_id: 13, raw_value: 10, timestamp: at(10), quality: "good", corrected_value: 10 });
-  expect((await ask("GET", `/api/readings/?sensor_id=13&order=asc&limit=2&from=${at(10)}&to=${at(13)}&cursor=${page.body.next}`)).body.results).toMatchObject([{ raw_value: 12 }]);
-  expect((await ask("GET", "/api/readings/?sensor_id=13&resolution=3600&order=asc")).body).toEqual({
-    count: 2, next: null, resolution: 3600,
-    results: [{ timestamp: at(0), min: 0, max: 59, mean: 29.5, count: 60 }, { timestamp: at(60), min: 60, max: 119, mean: 89.5, count: 60 }],
+  expect(page.body.results[0]).toEqual({
+    sensor_id: 13,
+    raw_value: 10,
+    timestamp: at(10),
+    quality: "good",
+    corrected_value: 10,
   });
-  expect((await ask("GET", "/api/readings/?sensor_id=13&resolution=auto")).body).toMatchObject({ count: 120, resolution: 60 });
+  expect(
+    (
+      await ask(
+        "GET",
+        `/api/readings/?sensor_id=13&order=asc&limit=2&from=${at(10)}&to=${at(13)}&cursor=${page.body.next}`,
+      )
+    ).body.results,
+  ).toMatchObject([{ raw_value: 12 }]);
+  expect((await ask("GET", "/api/readings/?sensor_id=13&resolution=3600&order=asc")).body).toEqual({
+    count: 2,
+    next: null,
+    resolution: 3600,
+    results: [
+      { timestamp: at(0), min: 0, max: 59, mean: 29.5, count: 60 },
+      { timestamp: at(60), min: 60, max: 119, mean: 89.5, count: 60 },
+    ],
+  });
+  expect((await ask("GET", "/api/readings/?sensor_id=13&resolution=auto")).body).toMatchObject({
+    count: 120,
+    resolution: 60,
+  });
 
   expect(await ask("GET", "/api/readings/")).toMatchObject({ status: 422 });
-  expect(await ask("POST", "/api/readings/", "{nonsense")).toMatchObject({ status: 400, body: { code: "invalid_json" } });
-  expect(await ask("POST", "/api/readings/", Array.from({ length: 10_001 }, () => ({ sensor_id: 13, raw_value: 1 })))).toMatchObject({ status: 413, body: { code: "too_large" } });
+  expect(await ask("POST", "/api/readings/", "{nonsense")).toMatchObject({
+    status: 400,
+    body: { code: "invalid_json" },
+  });
+  expect(
+    await ask(
+      "POST",
+      "/api/readings/",
+      Array.from({ length: 10_001 }, () => ({ sensor_id: 13, raw_value: 1 })),
+    ),
+  ).toMatchObject({ status: 413, body: { code: "too_large" } });
   expect(await ask("DELETE", "/api/sensors/13/")).toMatchObject({ status: 409 });
   expect(await ask("DELETE", "/api/sensors/13/?force=true")).toMatchObject({ status: 204 });
 });
@@ -115,24 +216,61 @@ it("calibrations are kept with what the sensor said before them, and correct wha
   const { ask } = await openGateway(plant);
   await ask("POST", "/api/sensors/", { id: 13, name: "Tank", type: "Pressure" });
   const start = Date.UTC(2026, 0, 5, 10);
-  const readings = Array.from({ length: 60 }, (_, n) => ({ sensor_id: 13, raw_value: 100 + Math.floor(n / 6), timestamp: start + n * MINUTE_MS }));
+  const readings = Array.from({ length: 60 }, (_, n) => ({
+    sensor_id: 13,
+    raw_value: 100 + Math.floor(n / 6),
+    timestamp: start + n * MINUTE_MS,
+  }));
   await ask("POST", "/api/readings/", readings);
-  await expect.poll(async () => (await ask("GET", "/api/readings/?sensor_id=13&limit=1000")).body.count, { timeout: WAIT_MS }).toBe(60);
+  await expect
+    .poll(async () => (await ask("GET", "/api/readings/?sensor_id=13&limit=1000")).body.count, { timeout: WAIT_MS })
+    .toBe(60);
 
-  expect(await ask("POST", "/api/sensors/13/correct/", { raw_value: 101.3 })).toMatchObject({ status: 200, body: { corrected_value: 101.3, method: "identity", fallback_reason: "model_missing" } });
+  expect(await ask("POST", "/api/sensors/13/correct/", { raw_value: 101.3 })).toMatchObject({
+    status: 200,
+    body: { corrected_value: 101.3, method: "identity", fallback_reason: "model_missing" },
+  });
   for (let n = 0; n < 8; n++) {
-    const made = await ask("POST", "/api/calibrations/", { sensor_id: 13, corrected_value: 2 * (100 + n) - 90, applied_at: new Date(start + (6 * n + 5.5) * MINUTE_MS).toISOString(), ...(n === 0 ? { method: "linear", params: { slope: 2, intercept: -91 } } : {}) });
+    const made = await ask("POST", "/api/calibrations/", {
+      sensor_id: 13,
+      corrected_value: 2 * (100 + n) - 90,
+      applied_at: new Date(start + (6 * n + 5.5) * MINUTE_MS).toISOString(),
+      ...(n === 0 ? { method: "linear", params: { slope: 2, intercept: -91 } } : {}),
+    });
     expect(made).toMatchObject({ status: 201, body: { sensor_id: 13, raw_value: 100 + n } });
   }
-  expect(await ask("POST", "/api/calibrations/", { sensor_id: 13, corrected_value: 1, method: "custom", params: { points: [] } })).toMatchObject({ status: 422, body: { errors: [{ path: "/params" }] } });
-  expect(await ask("POST", "/api/sensors/13/correct/", { raw_value: 101 })).toMatchObject({ body: { corrected_value: 111, method: "latest_calibration", fallback_reason: "model_missing" } });
+  expect(
+    await ask("POST", "/api/calibrations/", {
+      sensor_id: 13,
+      corrected_value: 1,
+      method: "custom",
+      params: { points: [] },
+    }),
+  ).toMatchObject({ status: 422, body: { errors: [{ path: "/params" }] } });
+  expect(await ask("POST", "/api/sensors/13/correct/", { raw_value: 101 })).toMatchObject({
+    body: { corrected_value: 111, method: "latest_calibration", fallback_reason: "model_missing" },
+  });
 
   const trained = await ask("POST", "/api/model-training/", { sensor_id: 13, model_type: "calibration" });
-  expect(trained).toMatchObject({ status: 200, body: { sensor_id: 13, results: { calibration: { status: "trained", model: { model_name: "calibration_model_Tank_13", version: 1, samples: 8, current: true } } } } });
+  expect(trained).toMatchObject({
+    status: 200,
+    body: {
+      sensor_id: 13,
+      results: {
+        calibration: {
+          status: "trained",
+          model: { model_name: "calibration_model_Tank_13", version: 1, samples: 8, current: true },
+        },
+      },
+    },
+  });
   const corrected = await ask("POST", "/api/sensors/13/correct/", { raw_value: 103.5 }, "viewer");
   expect(corrected.body).toMatchObject({ method: "linear_regression", model_version: 1, fallback_reason: null });
   expect(corrected.body.corrected_value).toBeCloseTo(117, 6);
-  expect((await ask("GET", "/api/calibrations/?sensor_id=13&limit=3")).body).toMatchObject({ count: 3, results: [{ corrected_value: 124 }, {}, {}] });
+  expect((await ask("GET", "/api/calibrations/?sensor_id=13&limit=3")).body).toMatchObject({
+    count: 3,
+    results: [{ corrected_value: 124 }, {}, {}],
+  });
 });
 
 it("models are trained, listed, downloaded, and put back in force; their judgement is asked for and falls back", async () => {
@@ -142,50 +280,125 @@ it("models are trained, listed, downloaded, and put back in force; their judgeme
   const now = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
   const values = Array.from({ length: 400 }, (_, n) => 80 + Math.sin(n / 20) + 0.2 * Math.sin(n * 1.7));
 
-  expect(await ask("POST", "/api/enhanced-anomaly-detection/", { sensor_id: 17 })).toMatchObject({ status: 422, body: { code: "insufficient_data" } });
-  expect(await ask("POST", "/api/model-training/", { sensor_id: 17, model_type: "anomaly" })).toMatchObject({ status: 422, body: { code: "insufficient_data", results: { anomaly: { status: "insufficient_data", required: 10, available: 0 } } } });
-  await ask("POST", "/api/readings/", values.map((raw_value, n) => ({ sensor_id: 17, raw_value, timestamp: now - (400 - n) * MINUTE_MS })));
+  expect(await ask("POST", "/api/enhanced-anomaly-detection/", { sensor_id: 17 })).toMatchObject({
+    status: 422,
+    body: { code: "insufficient_data" },
+  });
+  expect(await ask("POST", "/api/model-training/", { sensor_id: 17, model_type: "anomaly" })).toMatchObject({
+    status: 422,
+    body: {
+      code: "insufficient_data",
+      results: { anomaly: { status: "insufficient_data", required: 10, available: 0 } },
+    },
+  });
+  await ask(
+    "POST",
+    "/api/readings/",
+    values.map((raw_value, n) => ({ sensor_id: 17, raw_value, timestamp: now - (400 - n) * MINUTE_MS })),
+  );
   await expect.poll(async () => (await ask("GET", "/api/sensors/17/")).body.drift, { timeout: WAIT_MS }).not.toBeNull();
-  await expect.poll(async () => (await ask("GET", "/api/sensors/17/")).body.status, { timeout: WAIT_MS }).toBe("online");
+  await expect
+    .poll(async () => (await ask("GET", "/api/sensors/17/")).body.status, { timeout: WAIT_MS })
+    .toBe("online");
 
-  expect(await ask("POST", "/api/enhanced-anomaly-detection/", { sensor_id: 17, value: 300 })).toMatchObject({ status: 200, body: { method: "threshold", model_version: null, fallback_reason: "model_missing", results: [{ is_anomaly: true, threshold: 3.5 }] } });
-  expect((await ask("GET", "/api/sensors/17/drift-prediction/?horizon=6")).body).toMatchObject({ method: "trend", fallback_reason: "model_missing" });
+  expect(await ask("POST", "/api/enhanced-anomaly-detection/", { sensor_id: 17, value: 300 })).toMatchObject({
+    status: 200,
+    body: {
+      method: "threshold",
+      model_version: null,
+      fallback_reason: "model_missing",
+      results: [{ is_anomaly: true, threshold: 3.5 }],
+    },
+  });
+  expect((await ask("GET", "/api/sensors/17/drift-prediction/?horizon=6")).body).toMatchObject({
+    method: "trend",
+    fallback_reason: "model_missing",
+  });
   const trained = await ask("POST", "/api/model-training/", { sensor_id: 17 });
-  expect(trained.body.results).toMatchObject({ anomaly: { status: "trained" }, drift: { status: "trained" }, calibration: { status: "insufficient_data" } });
+  expect(trained.body.results).toMatchObject({
+    anomaly: { status: "trained" },
+    drift: { status: "trained" },
+    calibration: { status: "insufficient_data" },
+  });
   const { body: again } = await ask("POST", "/api/model-training/", { sensor_id: 17, model_type: "anomaly" });
   expect(again.results.anomaly.model.version).toBe(2);
 
-  const judged = await ask("POST", "/api/enhanced-anomaly-detection/", { sensor_id: 17, readings: [{ value: 300, timestamp: now }, { value: 80, timestamp: now }] }, "viewer");
-  expect(judged.body).toMatchObject({ method: "isolation_forest", model_version: 2, fallback_reason: null, results: [{ value: 300, is_anomaly: true, severity: "Low" }, { value: 80 }] });
+  const judged = await ask(
+    "POST",
+    "/api/enhanced-anomaly-detection/",
+    {
+      sensor_id: 17,
+      readings: [
+        { value: 300, timestamp: now },
+        { value: 80, timestamp: now },
+      ],
+    },
+    "viewer",
+  );
+  expect(judged.body).toMatchObject({
+    method: "isolation_forest",
+    model_version: 2,
+    fallback_reason: null,
+    results: [{ value: 300, is_anomaly: true, severity: "Low" }, { value: 80 }],
+  });
   const { body: predicted } = await ask("GET", "/api/sensors/17/drift-prediction/?horizon=24&step=5");
   expect(predicted.predictions).toHaveLength(4);
   expect(predicted).toMatchObject({ model_version: 1, fallback_reason: null, method: "linear_regression" });
   expect(await ask("GET", "/api/sensors/17/drift-prediction/?horizon=337")).toMatchObject({ status: 422 });
 
   const { body: list } = await ask("GET", "/api/model-training/?sensor_id=17&model_type=anomaly");
-  expect(list.results.map(({ version, current }: { version: number; current: boolean }) => [version, current])).toEqual([[2, true], [1, false]]);
+  expect(list.results.map(({ version, current }: { version: number; current: boolean }) => [version, current])).toEqual(
+    [
+      [2, true],
+      [1, false],
+    ],
+  );
   const artifact = await ask("GET", `/api/model-training/${list.results[1].id}/artifact`);
   expect(artifact.headers.get("content-disposition")).toContain("anomaly_model_Reactor_Temp_Sensor_17.bin");
   expect(Number(artifact.headers.get("content-length"))).toBe(list.results[1].size_bytes);
-  expect((await ask("POST", `/api/model-training/${list.results[1].id}/promote`)).body).toMatchObject({ version: 1, current: true });
+  expect((await ask("POST", `/api/model-training/${list.results[1].id}/promote`)).body).toMatchObject({
+    version: 1,
+    current: true,
+  });
 
-  await plant.database.pool.query("update model_artifacts set artifact = set_byte(artifact, 40, 255 - get_byte(artifact, 40)) where current and model_type = 'anomaly'");
-  expect((await ask("POST", "/api/enhanced-anomaly-detection/", { sensor_id: 17, value: 80 })).body).toMatchObject({ method: "threshold", fallback_reason: "model_damaged" });
+  await plant.database.pool.query(
+    "update model_artifacts set artifact = set_byte(artifact, 40, 255 - get_byte(artifact, 40)) where current and model_type = 'anomaly'",
+  );
+  expect((await ask("POST", "/api/enhanced-anomaly-detection/", { sensor_id: 17, value: 80 })).body).toMatchObject({
+    method: "threshold",
+    fallback_reason: "model_damaged",
+  });
 
   const all = await ask("POST", "/api/model-training/", { sensor_id: "all" });
   expect(all.status).toBe(202);
-  await expect.poll(async () => (await ask("GET", `/api/model-training/jobs/${all.body.job_id}/`)).body, { timeout: WAIT_MS }).toMatchObject({ status: "finished", done: 3, total: 3 });
+  await expect
+    .poll(async () => (await ask("GET", `/api/model-training/jobs/${all.body.job_id}/`)).body, { timeout: WAIT_MS })
+    .toMatchObject({ status: "finished", done: 3, total: 3 });
   expect(await ask("POST", "/api/model-training/", { sensor_id: 404 })).toMatchObject({ status: 404 });
   const { body: analytics } = await ask("GET", "/api/ml-analytics/");
-  expect(analytics).toMatchObject({ sensors: { total: 1 }, readings: { total: 400 }, models: { by_type: { anomaly: 1, drift: 1, calibration: 0 } }, calibration_improvement: { value: null, reason: "no calibration model has been trained" } });
+  expect(analytics).toMatchObject({
+    sensors: { total: 1 },
+    readings: { total: 400 },
+    models: { by_type: { anomaly: 1, drift: 1, calibration: 0 } },
+    calibration_improvement: { value: null, reason: "no calibration model has been trained" },
+  });
 });
 
 it("an anomaly is shown, followed as an event, and resolved by a person", async () => {
   await using plant = await openPlant({ services: ["ingest", "anomaly"] });
   const { ask, url, tokens } = await openGateway(plant);
-  const { body: sensor } = await ask("POST", "/api/sensors/", { id: 17, name: "Reactor", type: "Temperature", range_min: 0, range_max: 100 });
+  const { body: sensor } = await ask("POST", "/api/sensors/", {
+    id: 17,
+    name: "Reactor",
+    type: "Temperature",
+    range_min: 0,
+    range_max: 100,
+  });
   const stop = new AbortController();
-  const events = await fetch(`${url}/api/events/`, { headers: { authorization: `Bearer ${tokens["viewer"]!}` }, signal: stop.signal });
+  const events = await fetch(`${url}/api/events/`, {
+    headers: { authorization: `Bearer ${tokens["viewer"]!}` },
+    signal: stop.signal,
+  });
   let heard = "";
   void (async () => {
     const decoder = new TextDecoder();
@@ -193,8 +406,16 @@ it("an anomaly is shown, followed as an event, and resolved by a person", async 
   })().catch(() => undefined);
 
   await plant.publish(sensor, { value: 140, timestamp: Date.now() });
-  await expect.poll(async () => (await ask("GET", "/api/anomalies/?sensor_id=17&resolved=false")).body.count, { timeout: WAIT_MS }).toBe(1);
-  const { body: { results: [anomaly] } } = await ask("GET", "/api/anomalies/?alarm=true");
+  await expect
+    .poll(async () => (await ask("GET", "/api/anomalies/?sensor_id=17&resolved=false")).body.count, {
+      timeout: WAIT_MS,
+    })
+    .toBe(1);
+  const {
+    body: {
+      results: [anomaly],
+    },
+  } = await ask("GET", "/api/anomalies/?alarm=true");
   expect(anomaly).toMatchObject({ sensor_id: 17, value: 140, resolved: false, alarm: true, method: "rule" });
   await expect.poll(() => heard, { timeout: WAIT_MS }).toMatch(/event: anomaly\nid: \d+\ndata: .*"event":"opened"/);
   expect((await ask("GET", "/api/sensors/17/")).body.status).not.toBe("online");
@@ -211,15 +432,28 @@ it("dead letters are shown, grouped, and replayed once the sensor exists", async
   const { ask } = await openGateway(plant);
   const timestamp = Date.UTC(2026, 0, 5);
   await plant.publish({ site: "main", key: "21" }, { value: 5, timestamp });
-  await expect.poll(async () => (await ask("GET", "/api/dead-letters/?reason=unknown_sensor")).body.count, { timeout: WAIT_MS }).toBe(1);
-  expect((await ask("GET", "/api/dead-letters/")).body.results[0]).toMatchObject({ subject: "readings.main.21", reason: "unknown_sensor", payload_truncated: false, payload: `{"value":5,"timestamp":${timestamp}}` });
+  await expect
+    .poll(async () => (await ask("GET", "/api/dead-letters/?reason=unknown_sensor")).body.count, { timeout: WAIT_MS })
+    .toBe(1);
+  expect((await ask("GET", "/api/dead-letters/")).body.results[0]).toMatchObject({
+    subject: "readings.main.21",
+    reason: "unknown_sensor",
+    payload_truncated: false,
+    payload: `{"value":5,"timestamp":${timestamp}}`,
+  });
   expect((await ask("GET", "/api/dead-letters/", undefined, "viewer")).body.results[0].payload).toBeNull();
-  expect((await ask("GET", "/api/dead-letters/?group=sensor")).body.results).toMatchObject([{ site: "main", key: "21", count: 1, last_value: 5 }]);
+  expect((await ask("GET", "/api/dead-letters/?group=sensor")).body.results).toMatchObject([
+    { site: "main", key: "21", count: 1, last_value: 5 },
+  ]);
 
   await ask("POST", "/api/sensors/", { id: 21, name: "New", type: "Flow" });
   expect((await ask("POST", "/api/dead-letters/replay/", { reason: "unknown_sensor" })).body).toEqual({ replayed: 1 });
   expect((await ask("POST", "/api/dead-letters/replay/", { reason: "unknown_sensor" })).body).toEqual({ replayed: 0 });
-  await expect.poll(async () => (await ask("GET", "/api/readings/?sensor_id=21")).body.results?.[0]?.raw_value, { timeout: WAIT_MS }).toBe(5);
+  await expect
+    .poll(async () => (await ask("GET", "/api/readings/?sensor_id=21")).body.results?.[0]?.raw_value, {
+      timeout: WAIT_MS,
+    })
+    .toBe(5);
   const { body } = await ask("GET", "/api/openapi.json", undefined, null);
   expect(body).toMatchObject({ openapi: "3.1.0" });
   expect(Object.keys(body.paths).length).toBeGreaterThan(20);

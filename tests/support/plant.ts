@@ -35,7 +35,9 @@ export interface Plant extends AsyncDisposable {
   gateway: Bus;
   start(name: ServiceName, env?: Record<string, string>): Promise<RunningService>;
   /** Makes a sensor without REST, for tests of the stream alone. */
-  aSensor(sensor?: Partial<SensorBody> & { id?: number; key?: string; site?: string; type?: SensorType }): Promise<{ id: number; site: string; key: string }>;
+  aSensor(
+    sensor?: Partial<SensorBody> & { id?: number; key?: string; site?: string; type?: SensorType },
+  ): Promise<{ id: number; site: string; key: string }>;
   /** Publishes as a plant gateway does, and waits for the acknowledgement. */
   publish(sensor: { site: string; key: string }, body: unknown): Promise<void>;
   rows<R extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<R[]>;
@@ -48,16 +50,26 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const READY_MS_MAX = 60_000;
 const STOP_MS_MAX = 20_000;
 
-export async function openPlant(options: { services?: readonly ServiceName[]; partitions?: number; plants?: readonly PlantUser[] } = {}): Promise<Plant> {
+export async function openPlant(
+  options: { services?: readonly ServiceName[]; partitions?: number; plants?: readonly PlantUser[] } = {},
+): Promise<Plant> {
   await using stack = new AsyncDisposableStack();
   const { databaseUrl, drop } = await cloneDatabase();
   stack.defer(drop);
   const nats = stack.use(
-    await openTestNats({ localDirectory: inject("localDirectory"), natsBinary: inject("natsBinary"), plants: options.plants ?? [] }),
+    await openTestNats({
+      localDirectory: inject("localDirectory"),
+      natsBinary: inject("natsBinary"),
+      plants: options.plants ?? [],
+    }),
   );
   const database = stack.use(await openDatabase(databaseUrl, { name: "test" }));
-  const bus = stack.use(await openBus({ natsUrl: nats.url, natsUser: "admin", natsPassword: nats.users.admin, name: "test" }));
-  const gateway = stack.use(await openBus({ natsUrl: nats.url, natsUser: "plant", natsPassword: nats.users.plant, name: "test plant" }));
+  const bus = stack.use(
+    await openBus({ natsUrl: nats.url, natsUser: "admin", natsPassword: nats.users.admin, name: "test" }),
+  );
+  const gateway = stack.use(
+    await openBus({ natsUrl: nats.url, natsUser: "plant", natsPassword: nats.users.plant, name: "test plant" }),
+  );
   await ensureStreams(bus, { partitions: options.partitions ?? 4 });
   const services: RunningService[] = [];
   stack.defer(async () => {
@@ -83,7 +95,8 @@ export async function openPlant(options: { services?: readonly ServiceName[]; pa
     async publish({ site, key }, body) {
       await gateway.jetstream.publish(subjects.reading(site, key), JSON.stringify(body));
     },
-    rows: async <R extends pg.QueryResultRow>(text: string, values: unknown[] = []) => (await database.pool.query<R>(text, values)).rows,
+    rows: async <R extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
+      (await database.pool.query<R>(text, values)).rows,
     [Symbol.asyncDispose]: async () => undefined,
   };
   for (const name of options.services ?? []) await plant.start(name);
@@ -106,7 +119,10 @@ async function cloneDatabase(): Promise<{ databaseUrl: string; drop: () => Promi
   return { databaseUrl: url.href, drop: () => run(`drop database if exists ${name} with (force)`) };
 }
 
-async function startService(name: ServiceName, parts: { nats: TestNats; databaseUrl: string; env: Record<string, string> }): Promise<RunningService> {
+async function startService(
+  name: ServiceName,
+  parts: { nats: TestNats; databaseUrl: string; env: Record<string, string> },
+): Promise<RunningService> {
   const child = spawn(process.execPath, [`services/${name}/src/main.ts`], {
     cwd: ROOT,
     stdio: ["pipe", "pipe", "pipe"],
@@ -125,7 +141,11 @@ async function startService(name: ServiceName, parts: { nats: TestNats; database
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
   const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   await expect
-    .poll(() => output.includes('"message":"ready"') || child.exitCode !== null, { timeout: READY_MS_MAX, interval: 20, message: `${name} ready` })
+    .poll(() => output.includes('"message":"ready"') || child.exitCode !== null, {
+      timeout: READY_MS_MAX,
+      interval: 20,
+      message: `${name} ready`,
+    })
     .toBe(true);
   if (child.exitCode !== null) throw new Error(`${name} ended with code ${child.exitCode}:\n${output}`);
   return {
@@ -142,7 +162,10 @@ async function startService(name: ServiceName, parts: { nats: TestNats; database
   };
 }
 
-async function keepSensor(database: Database, sensor: { id: number; site: string; key: string; body: Partial<SensorBody> }): Promise<void> {
+async function keepSensor(
+  database: Database,
+  sensor: { id: number; site: string; key: string; body: Partial<SensorBody> },
+): Promise<void> {
   const type = sensor.body.type ?? "Temperature";
   const body: SensorBody = {
     name: `Sensor ${sensor.id}`,
@@ -158,7 +181,19 @@ async function keepSensor(database: Database, sensor: { id: number; site: string
   await database.pool.query(
     `insert into sensors (id, key, site, name, type, unit, range_min, range_max, expected_interval_s, baseline, settings)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-    [sensor.id, sensor.key, sensor.site, body.name, body.type, body.unit, body.range_min, body.range_max, body.expected_interval_s, body.baseline, body.settings],
+    [
+      sensor.id,
+      sensor.key,
+      sensor.site,
+      body.name,
+      body.type,
+      body.unit,
+      body.range_min,
+      body.range_max,
+      body.expected_interval_s,
+      body.baseline,
+      body.settings,
+    ],
   );
   await database.pool.query(
     "insert into sensor_versions (sensor_id, valid_from, site, key, body) values ($1, now() - interval '1 second', $2, $3, $4)",

@@ -10,22 +10,38 @@ export interface Answer {
   headers: Headers;
 }
 
-export type Ask = (method: string, path: string, body?: unknown, as?: "admin" | "operator" | "viewer" | "plant" | null) => Promise<Answer>;
+export type Ask = (
+  method: string,
+  path: string,
+  body?: unknown,
+  as?: "admin" | "operator" | "viewer" | "plant" | null,
+) => Promise<Answer>;
 
 /** Starts a gateway in the plant, with a token for each role; asks as the administrator where nothing else is said. */
-export async function openGateway(plant: Plant): Promise<{ url: string; tokens: Record<string, string>; ask: Ask; service: RunningService }> {
-  const tokens = Object.fromEntries(["admin", "operator", "viewer", "plant"].map((role) => [role, randomBytes(16).toString("hex")]));
+export async function openGateway(
+  plant: Plant,
+): Promise<{ url: string; tokens: Record<string, string>; ask: Ask; service: RunningService }> {
+  const tokens = Object.fromEntries(
+    ["admin", "operator", "viewer", "plant"].map((role) => [role, randomBytes(16).toString("hex")]),
+  );
   const service = await plant.start("gateway", { PORT: "0", BOOTSTRAP_TOKENS: JSON.stringify(tokens) });
   const url = /"listens":"([^"]+)"/.exec(service.output())![1]!;
   const ask: Ask = async (method, path, body, as = "admin") => {
     const response = await fetch(url + path, {
       method,
-      headers: { ...(as === null ? {} : { authorization: `Bearer ${tokens[as]!}` }), ...(body === undefined ? {} : { "content-type": "application/json" }) },
+      headers: {
+        ...(as === null ? {} : { authorization: `Bearer ${tokens[as]!}` }),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
       ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
     const isJson = response.headers.get("content-type")?.includes("json") === true;
-    return { status: response.status, body: isJson && text !== "" ? JSON.parse(text) : text, headers: response.headers };
+    return {
+      status: response.status,
+      body: isJson && text !== "" ? JSON.parse(text) : text,
+      headers: response.headers,
+    };
   };
   return { url, tokens, ask, service };
 }

@@ -44,7 +44,12 @@ describe("an artifact", () => {
 
   it("is refused as damaged when it is cut short, lengthened, empty or of another kind", () => {
     const bytes = encodeArtifact("anomaly", payload);
-    for (const wrong of [bytes.subarray(0, 100), bytes.subarray(0, 7), new Uint8Array(0), new Uint8Array([...bytes, 0])]) {
+    for (const wrong of [
+      bytes.subarray(0, 100),
+      bytes.subarray(0, 7),
+      new Uint8Array(0),
+      new Uint8Array([...bytes, 0]),
+    ]) {
       expect(problemOf(() => decodeArtifact("anomaly", wrong)).code).toBe("model_damaged");
     }
     expect(problemOf(() => decodeArtifact("drift", bytes)).message).toContain("another kind");

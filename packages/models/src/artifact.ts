@@ -44,7 +44,9 @@ const KIND_CODES: Readonly<Record<ModelType, number>> = { anomaly: 1, drift: 2, 
  */
 export function encodeArtifact(kind: ModelType, payload: Uint8Array): Uint8Array {
   if (payload.length > ARTIFACT_BYTES_MAX) {
-    throw new RangeError(`a model of ${payload.length} bytes is larger than an artifact may be (${ARTIFACT_BYTES_MAX})`);
+    throw new RangeError(
+      `a model of ${payload.length} bytes is larger than an artifact may be (${ARTIFACT_BYTES_MAX})`,
+    );
   }
   const bytes = new Uint8Array(ARTIFACT_HEADER_BYTES + payload.length);
   const header = new DataView(bytes.buffer);
@@ -62,15 +64,21 @@ export function encodeArtifact(kind: ModelType, payload: Uint8Array): Uint8Array
  * Throws {@link ArtifactError}: `model_incompatible` for a format version this code does not know, `model_damaged` for everything else.
  */
 export function decodeArtifact(kind: ModelType, bytes: Uint8Array): Uint8Array {
-  const damaged = (what: string): ArtifactError => new ArtifactError("model_damaged", `the ${kind} artifact is damaged: ${what}`);
-  if (bytes.length < ARTIFACT_HEADER_BYTES) throw damaged(`it has ${bytes.length} bytes, and the header alone has ${ARTIFACT_HEADER_BYTES}`);
+  const damaged = (what: string): ArtifactError =>
+    new ArtifactError("model_damaged", `the ${kind} artifact is damaged: ${what}`);
+  if (bytes.length < ARTIFACT_HEADER_BYTES)
+    throw damaged(`it has ${bytes.length} bytes, and the header alone has ${ARTIFACT_HEADER_BYTES}`);
   const header = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (header.getUint32(0, true) !== MAGIC) throw damaged("it does not begin as an artifact does");
   const version = header.getUint8(4);
   if (version !== ARTIFACT_FORMAT_VERSION) {
-    throw new ArtifactError("model_incompatible", `the ${kind} artifact has format ${version}, and this code reads format ${ARTIFACT_FORMAT_VERSION}`);
+    throw new ArtifactError(
+      "model_incompatible",
+      `the ${kind} artifact has format ${version}, and this code reads format ${ARTIFACT_FORMAT_VERSION}`,
+    );
   }
-  if (header.getUint8(5) !== KIND_CODES[kind]) throw damaged(`it is a model of another kind (code ${header.getUint8(5)})`);
+  if (header.getUint8(5) !== KIND_CODES[kind])
+    throw damaged(`it is a model of another kind (code ${header.getUint8(5)})`);
   const length = header.getUint32(8, true);
   if (length !== bytes.length - ARTIFACT_HEADER_BYTES) {
     throw damaged(`it announces ${length} bytes and carries ${bytes.length - ARTIFACT_HEADER_BYTES}`);

@@ -47,7 +47,13 @@ export interface Correction {
 
 /** Simplest first. */
 const FORMS: readonly CalibrationForm[] = ["identity", "offset", "line", "huber_line", "parabola"];
-const PARAMETERS: Readonly<Record<CalibrationForm, number>> = { identity: 0, offset: 1, line: 2, huber_line: 2, parabola: 3 };
+const PARAMETERS: Readonly<Record<CalibrationForm, number>> = {
+  identity: 0,
+  offset: 1,
+  line: 2,
+  huber_line: 2,
+  parabola: 3,
+};
 const PARABOLA_SAMPLES_MIN = 8;
 const PARABOLA_DISTINCT_MIN = 4;
 /** A residual beyond so many MADs counts as this much: one bad entry must not choose the form. */
@@ -68,9 +74,13 @@ const MARGIN = 0.1;
  * @param pairs the calibrations that have readings before them, oldest first
  */
 export function fitCalibration(pairs: readonly CalibrationPair[]): CalibrationModel {
-  const usable = pairs.filter(({ raw, corrected }) => Number.isFinite(raw) && Number.isFinite(corrected)).slice(-CALIBRATIONS_FITTED_MAX);
+  const usable = pairs
+    .filter(({ raw, corrected }) => Number.isFinite(raw) && Number.isFinite(corrected))
+    .slice(-CALIBRATIONS_FITTED_MAX);
   if (usable.length < CALIBRATIONS_WITH_READINGS_MIN) {
-    throw new RangeError(`a calibration needs ${CALIBRATIONS_WITH_READINGS_MIN} pairs of raw and corrected values, and got ${usable.length}`);
+    throw new RangeError(
+      `a calibration needs ${CALIBRATIONS_WITH_READINGS_MIN} pairs of raw and corrected values, and got ${usable.length}`,
+    );
   }
   const { centre, scale } = scalingOf(usable);
   const u = usable.map(({ raw }) => (raw - centre) / scale);
@@ -104,14 +114,21 @@ export function correctByModel(model: CalibrationModel, raw: number): Correction
   const value = c0 + c1 * at + c2 * at * at + (c1 + 2 * c2 * at) * (u - at);
   const freedom = Math.max(1, model.samples - PARAMETERS[model.form]);
   const leverage = model.spread > 0 ? (u * u) / model.spread : 0;
-  const half = studentT975(freedom) * model.deviation * Math.sqrt(1 + 1 / model.samples + leverage) * (extrapolated ? 2 : 1);
+  const half =
+    studentT975(freedom) * model.deviation * Math.sqrt(1 + 1 / model.samples + leverage) * (extrapolated ? 2 : 1);
   return { value, lower: value - half, upper: value + half, extrapolated };
 }
 
 /** Each pair's corrected value less what the form says of it when it is fitted on the others. */
 export function leaveOneOutResiduals(pairs: readonly CalibrationPair[], form: CalibrationForm): number[] {
   const { centre, scale } = scalingOf(pairs);
-  return leaveOneOut(form, pairs.map(({ raw }) => (raw - centre) / scale), pairs.map(({ corrected }) => corrected), centre, scale);
+  return leaveOneOut(
+    form,
+    pairs.map(({ raw }) => (raw - centre) / scale),
+    pairs.map(({ corrected }) => corrected),
+    centre,
+    scale,
+  );
 }
 
 /** Raw sums of 10⁵ pascal lose digits; centred and scaled columns do not. */
@@ -123,7 +140,13 @@ function scalingOf(pairs: readonly CalibrationPair[]): { centre: number; scale: 
 
 type Coefficients = [number, number, number];
 
-function fitForm(form: CalibrationForm, u: readonly number[], y: readonly number[], centre: number, scale: number): Coefficients {
+function fitForm(
+  form: CalibrationForm,
+  u: readonly number[],
+  y: readonly number[],
+  centre: number,
+  scale: number,
+): Coefficients {
   if (form === "identity") return [centre, scale, 0];
   const offset = mean(y.map((value, i) => value - (centre + scale * u[i]!)));
   if (form === "offset" || new Set(u).size < 2) return [centre + offset, scale, 0];
@@ -143,7 +166,9 @@ function huberLine(u: readonly number[], y: readonly number[]): Coefficients {
     const residuals = y.map((value, i) => value - level - slope * u[i]!);
     const sigma = MAD_TO_SIGMA * median(residuals.map(Math.abs));
     if (!(sigma > 1e-12)) break;
-    const weights = residuals.map((residual) => Math.min(1, (HUBER_K * sigma) / Math.max(Math.abs(residual), Number.MIN_VALUE)));
+    const weights = residuals.map((residual) =>
+      Math.min(1, (HUBER_K * sigma) / Math.max(Math.abs(residual), Number.MIN_VALUE)),
+    );
     const total = weights.reduce((sum, w) => sum + w, 0);
     const mu = weights.reduce((sum, w, i) => sum + w * u[i]!, 0) / total;
     const my = weights.reduce((sum, w, i) => sum + w * y[i]!, 0) / total;
@@ -161,16 +186,21 @@ function huberLine(u: readonly number[], y: readonly number[]): Coefficients {
 /** The median of all pairs' slopes. */
 function theilSenSlope(u: readonly number[], y: readonly number[]): number {
   const slopes: number[] = [];
-  for (let i = 0; i < u.length; i++) for (let j = i + 1; j < u.length; j++) if (u[i] !== u[j]) slopes.push((y[j]! - y[i]!) / (u[j]! - u[i]!));
+  for (let i = 0; i < u.length; i++)
+    for (let j = i + 1; j < u.length; j++) if (u[i] !== u[j]) slopes.push((y[j]! - y[i]!) / (u[j]! - u[i]!));
   return slopes.length === 0 ? 0 : median(slopes);
 }
 
 function chooseForm(u: readonly number[], y: readonly number[], centre: number, scale: number): CalibrationForm {
   const distinct = new Set(u).size;
-  const forms = FORMS.filter((form) => form !== "parabola" || (u.length >= PARABOLA_SAMPLES_MIN && distinct >= PARABOLA_DISTINCT_MIN));
+  const forms = FORMS.filter(
+    (form) => form !== "parabola" || (u.length >= PARABOLA_SAMPLES_MIN && distinct >= PARABOLA_DISTINCT_MIN),
+  );
   const residuals = forms.map((form) => leaveOneOut(form, u, y, centre, scale));
   const clip = CLIP_MADS * Math.min(...residuals.map((own) => MAD_TO_SIGMA * median(own.map(Math.abs))));
-  const losses = residuals.map((own) => own.map((residual) => Math.min(Math.abs(residual), Math.max(clip, Number.MIN_VALUE))));
+  const losses = residuals.map((own) =>
+    own.map((residual) => Math.min(Math.abs(residual), Math.max(clip, Number.MIN_VALUE))),
+  );
   const best = losses.reduce((least, own) => (mean(own) < mean(least) ? own : least));
   const asGood = losses.findIndex((own) => {
     const differences = own.map((loss, i) => loss - best[i]!);
@@ -179,7 +209,13 @@ function chooseForm(u: readonly number[], y: readonly number[], centre: number, 
   return forms[asGood]!;
 }
 
-function leaveOneOut(form: CalibrationForm, u: readonly number[], y: readonly number[], centre: number, scale: number): number[] {
+function leaveOneOut(
+  form: CalibrationForm,
+  u: readonly number[],
+  y: readonly number[],
+  centre: number,
+  scale: number,
+): number[] {
   return y.map((value, left) => {
     const others = (_: unknown, i: number): boolean => i !== left;
     const [c0, c1, c2] = fitForm(form, u.filter(others), y.filter(others), centre, scale);
@@ -202,9 +238,13 @@ function robustDeviation(residuals: readonly number[], samples: number, form: Ca
 function remarksOn(pairs: readonly CalibrationPair[], residuals: readonly number[], slope: number): string[] {
   const limit = CLIP_MADS * MAD_TO_SIGMA * median(residuals.map(Math.abs));
   const strange = pairs.flatMap(({ raw, corrected }, i) =>
-    limit > 0 && Math.abs(residuals[i]!) > limit ? [`check the entry raw ${raw} → ${corrected}: it is ${Math.abs(residuals[i]!).toPrecision(3)} off the others`] : [],
+    limit > 0 && Math.abs(residuals[i]!) > limit
+      ? [`check the entry raw ${raw} → ${corrected}: it is ${Math.abs(residuals[i]!).toPrecision(3)} off the others`]
+      : [],
   );
-  return slope < SLOPE_MIN || slope > SLOPE_MAX ? [...strange, `a slope of ${slope.toPrecision(3)} is outside ${SLOPE_MIN} to ${SLOPE_MAX}: is the unit right?`] : strange;
+  return slope < SLOPE_MIN || slope > SLOPE_MAX
+    ? [...strange, `a slope of ${slope.toPrecision(3)} is outside ${SLOPE_MIN} to ${SLOPE_MAX}: is the unit right?`]
+    : strange;
 }
 
 /** The 97.5 % point of Student's t (Abramowitz and Stegun 26.7.5; exact for one and two degrees of freedom). */
@@ -227,9 +267,21 @@ export function encodeCalibrationModel(model: CalibrationModel): Uint8Array {
 
 /** Reads what {@link encodeCalibrationModel} wrote. Throws a RangeError for what is no such model. */
 export function decodeCalibrationModel(payload: Uint8Array): CalibrationModel {
-  const { format, ...model } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload)) as CalibrationModel & { format: unknown };
+  const { format, ...model } = JSON.parse(
+    new TextDecoder("utf-8", { fatal: true }).decode(payload),
+  ) as CalibrationModel & { format: unknown };
   if (format !== FORMAT) throw new RangeError(`a calibration model of format ${String(format)} is not readable here`);
-  const numbers = [...(model.coefficients ?? []), model.centre, model.scale, model.samples, model.deviation, model.spread, model.rawMin, model.rawMax];
-  if (!FORMS.includes(model.form) || numbers.length !== 10 || !numbers.every(Number.isFinite)) throw new RangeError("a calibration model lacks its numbers");
+  const numbers = [
+    ...(model.coefficients ?? []),
+    model.centre,
+    model.scale,
+    model.samples,
+    model.deviation,
+    model.spread,
+    model.rawMin,
+    model.rawMax,
+  ];
+  if (!FORMS.includes(model.form) || numbers.length !== 10 || !numbers.every(Number.isFinite))
+    throw new RangeError("a calibration model lacks its numbers");
   return model;
 }

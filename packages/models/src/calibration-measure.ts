@@ -16,7 +16,13 @@ export function measureCalibration(pairs: readonly CalibrationPair[]): Calibrati
   const before = rootMeanSquare(pairs.map(({ raw, corrected }) => corrected - raw));
   const after = rootMeanSquare(leaveOneOutResiduals(pairs, form));
   const improvement = before > 0 ? 1 - after / before : null;
-  return { rmse_before: before, rmse_after: after, improvement, reason: improvement === null ? "the raw values were already right" : null, samples: pairs.length };
+  return {
+    rmse_before: before,
+    rmse_after: after,
+    improvement,
+    reason: improvement === null ? "the raw values were already right" : null,
+    samples: pairs.length,
+  };
 }
 
 function rootMeanSquare(values: readonly number[]): number {

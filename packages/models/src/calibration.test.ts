@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { correctByModel, decodeCalibrationModel, encodeCalibrationModel, fitCalibration, studentT975, type CalibrationPair } from "./calibration-fit.ts";
+import {
+  correctByModel,
+  decodeCalibrationModel,
+  encodeCalibrationModel,
+  fitCalibration,
+  studentT975,
+  type CalibrationPair,
+} from "./calibration-fit.ts";
 import { measureCalibration } from "./calibration-measure.ts";
 import { chooseCorrection, correctByRecord, explainCorrection, validateCalibrationParams } from "./correction.ts";
 import { createRandom } from "./random.ts";
@@ -35,7 +42,10 @@ describe("fitCalibration", () => {
   });
 
   it("leaves a sensor alone that is right, and bends where it is bent", () => {
-    const left = Array.from({ length: 40 }, (_, seed) => fitCalibration(calibrated(15, (raw) => raw, { seed })).form).filter((form) => form === "identity");
+    const left = Array.from(
+      { length: 40 },
+      (_, seed) => fitCalibration(calibrated(15, (raw) => raw, { seed })).form,
+    ).filter((form) => form === "identity");
     expect(left.length).toBeGreaterThan(20);
     expect(error(15, (raw) => raw)).toBeLessThan(0.12);
     const bent = fitCalibration(calibrated(40, (raw) => raw + 0.03 * (raw - 50) ** 2));
@@ -84,14 +94,38 @@ describe("chooseCorrection", () => {
 
   it("asks the model, else the latest line, else nobody", () => {
     expect(chooseCorrection(model, [line], reading)).toMatchObject({ method: "linear_regression", modelVersion: 3 });
-    expect(chooseCorrection(null, [line], reading)).toEqual({ correctedValue: 101, method: "latest_calibration", modelVersion: null });
-    expect(chooseCorrection(null, [{ ...line, appliedAtMs: 2000 }], reading)).toEqual({ correctedValue: 50, method: "identity", modelVersion: null });
-    expect(explainCorrection({ model: null, version: 1, reason: "model_damaged" }, [line], reading).fallbackReason).toBe("model_damaged");
+    expect(chooseCorrection(null, [line], reading)).toEqual({
+      correctedValue: 101,
+      method: "latest_calibration",
+      modelVersion: null,
+    });
+    expect(chooseCorrection(null, [{ ...line, appliedAtMs: 2000 }], reading)).toEqual({
+      correctedValue: 50,
+      method: "identity",
+      modelVersion: null,
+    });
+    expect(
+      explainCorrection({ model: null, version: 1, reason: "model_damaged" }, [line], reading).fallbackReason,
+    ).toBe("model_damaged");
   });
 
   it("applies what a person gave as a polynomial or a table, before the model", () => {
-    const table = { method: "custom" as const, params: { points: [[0, 0], [100, 200], [40, 80]] }, appliedAtMs: 600 };
-    expect(chooseCorrection(model, [line, table], reading)).toEqual({ correctedValue: 100, method: "custom", modelVersion: null });
+    const table = {
+      method: "custom" as const,
+      params: {
+        points: [
+          [0, 0],
+          [100, 200],
+          [40, 80],
+        ],
+      },
+      appliedAtMs: 600,
+    };
+    expect(chooseCorrection(model, [line, table], reading)).toEqual({
+      correctedValue: 100,
+      method: "custom",
+      modelVersion: null,
+    });
     expect(explainCorrection(model, [line, table], reading).fallbackReason).toBeNull();
     expect(correctByRecord({ method: "polynomial", params: { coefficients: [1, 2, 3] } }, 2)).toBe(17);
     expect(correctByRecord(table, 150)).toBe(300);
@@ -101,6 +135,13 @@ describe("chooseCorrection", () => {
     expect(validateCalibrationParams("linear", { slope: 1 })).toMatch(/slope, intercept/);
     expect(validateCalibrationParams("linear", { slope: 1, intercept: 0 })).toBeNull();
     expect(validateCalibrationParams("polynomial", { coefficients: [] })).toMatch(/1 to 10/);
-    expect(validateCalibrationParams("custom", { points: [[1, 2], [1, 3]] })).toMatch(/different/);
+    expect(
+      validateCalibrationParams("custom", {
+        points: [
+          [1, 2],
+          [1, 3],
+        ],
+      }),
+    ).toMatch(/different/);
   });
 });

@@ -15,7 +15,10 @@ const context: ClassifyContext = {
 };
 
 /** Four days of a daily rhythm with noise; `fault` changes what comes after the alarm at reading 1000. */
-function classified(fault: (value: number, since: number, noise: () => number) => number, { after = 24, seed = 1, change = {} as Partial<ClassifyContext> } = {}): Verdict {
+function classified(
+  fault: (value: number, since: number, noise: () => number) => number,
+  { after = 24, seed = 1, change = {} }: { after?: number; seed?: number; change?: Partial<ClassifyContext> } = {},
+): Verdict {
   const random = createRandom(seed);
   const times = Array.from({ length: 1001 + after }, (_, n) => n * MINUTES_5);
   const values = times.map((timeMs, n) => {
@@ -36,7 +39,8 @@ describe("classifyEpisode", () => {
   });
 
   it("knows a drift once it has gone somewhere", () => {
-    for (let seed = 1; seed <= 5; seed++) expect(classified((value, since) => value + since * 0.12, { after: 96, seed }).type).toBe("Drift");
+    for (let seed = 1; seed <= 5; seed++)
+      expect(classified((value, since) => value + since * 0.12, { after: 96, seed }).type).toBe("Drift");
   });
 
   it("takes sentinels for a dropout, and nothing for nothing", () => {

@@ -54,15 +54,38 @@ const SEVERITIES: readonly EpisodeSeverity[] = ["Low", "Medium", "High", "Critic
  * @param values in the sensor's unit, finite
  * @param alarmIndex the reading that raised it; `nowIndex ≥ alarmIndex` is the last that may be looked at
  */
-export function classifyEpisode(times: ArrayLike<number>, values: ArrayLike<number>, alarmIndex: number, nowIndex: number, context: ClassifyContext): Verdict {
+export function classifyEpisode(
+  times: ArrayLike<number>,
+  values: ArrayLike<number>,
+  alarmIndex: number,
+  nowIndex: number,
+  context: ClassifyContext,
+): Verdict {
   const referenceEnd = Math.max(1, alarmIndex - REFERENCE_GUARD);
   const referenceStart = Math.max(0, referenceEnd - REFERENCE_READINGS);
   const usual = referenceOf(times, values, referenceStart, referenceEnd, context);
-  const evidence = evidenceOf(times, values, Math.max(referenceEnd, alarmIndex - EVIDENCE_BEFORE), nowIndex, usual, context);
+  const evidence = evidenceOf(
+    times,
+    values,
+    Math.max(referenceEnd, alarmIndex - EVIDENCE_BEFORE),
+    nowIndex,
+    usual,
+    context,
+  );
   const from = Math.max(referenceStart, alarmIndex - PATH_READINGS);
-  const path = pathOf(Array.from({ length: nowIndex - from + 1 }, (_, i) => (usual.residual(from + i) - usual.level) / usual.sigma));
+  const path = pathOf(
+    Array.from({ length: nowIndex - from + 1 }, (_, i) => (usual.residual(from + i) - usual.level) / usual.sigma),
+  );
   const flat = evidence.flat + flatBefore(values, Math.max(referenceEnd, alarmIndex - EVIDENCE_BEFORE), referenceEnd);
-  const statistics = { ...evidence, flat, usual_flat: usual.longestRun, jump: path.jump, rise: path.rise, step_versus_hinge: path.stepVersusHinge, sigma: usual.sigma };
+  const statistics = {
+    ...evidence,
+    flat,
+    usual_flat: usual.longestRun,
+    jump: path.jump,
+    rise: path.rise,
+    step_versus_hinge: path.stepVersusHinge,
+    sigma: usual.sigma,
+  };
   const type = typeOf({ ...evidence, flat }, path, usual, isRecent(times[alarmIndex]!, context));
   const { severity, deviationSigmas } = gradeOf(type, { ...evidence, flat }, path, usual, values[nowIndex]!, context);
   const expected = values.length === 0 ? null : usual.profile(times[nowIndex]!);
@@ -81,7 +104,13 @@ interface Reference {
 }
 
 /** What was usual before: the hour's median (straight between the hours' middles), how far residuals scatter, how long a value repeats. */
-function referenceOf(times: ArrayLike<number>, values: ArrayLike<number>, start: number, end: number, context: ClassifyContext): Reference {
+function referenceOf(
+  times: ArrayLike<number>,
+  values: ArrayLike<number>,
+  start: number,
+  end: number,
+  context: ClassifyContext,
+): Reference {
   const byHour: number[][] = Array.from({ length: 24 }, () => []);
   const all: number[] = [];
   const intervals: number[] = [];
@@ -96,7 +125,7 @@ function referenceOf(times: ArrayLike<number>, values: ArrayLike<number>, start:
     const half = 1_800_000;
     const before = hourly[context.hourOf(timestampMs - half)]!;
     const after = hourly[context.hourOf(timestampMs + half)]!;
-    const share = (((timestampMs - half) % 3_600_000) + 3_600_000) % 3_600_000 / 3_600_000;
+    const share = ((((timestampMs - half) % 3_600_000) + 3_600_000) % 3_600_000) / 3_600_000;
     return before * (1 - share) + after * share;
   };
   const residual = (index: number): number => values[index]! - profile(times[index]!);
@@ -115,7 +144,8 @@ function referenceOf(times: ArrayLike<number>, values: ArrayLike<number>, start:
   const floor = 1e-9 + 1e-6 * Math.abs(centre);
   const sigma = Math.max(medianAbsoluteDeviation(residuals), floor);
   const noise = steps.length === 0 ? sigma : Math.max(medianAbsoluteDeviation(steps) / Math.SQRT2, 0.05 * sigma, floor);
-  const intervalMs = context.intervalS !== null ? context.intervalS * 1000 : intervals.length > 0 ? median(intervals) : 60_000;
+  const intervalMs =
+    context.intervalS !== null ? context.intervalS * 1000 : intervals.length > 0 ? median(intervals) : 60_000;
   return { profile, residual, sigma, noise, level: median(residuals.slice(-LEVEL_READINGS)), longestRun, intervalMs };
 }
 
@@ -133,7 +163,14 @@ interface Evidence {
   robust_noise_ratio: number;
 }
 
-function evidenceOf(times: ArrayLike<number>, values: ArrayLike<number>, from: number, to: number, usual: Reference, context: ClassifyContext): Evidence {
+function evidenceOf(
+  times: ArrayLike<number>,
+  values: ArrayLike<number>,
+  from: number,
+  to: number,
+  usual: Reference,
+  context: ClassifyContext,
+): Evidence {
   let gap = 0;
   let sentinels = 0;
   let run = 1;
@@ -163,7 +200,9 @@ function evidenceOf(times: ArrayLike<number>, values: ArrayLike<number>, from: n
     peak: Math.max(0, ...sizes),
     excursions: sizes.filter((size) => size > 4).length,
     tail: z.length === 0 ? 0 : median(z.slice(-8)),
-    noise_ratio: enough ? Math.sqrt(kept.reduce((sum, d) => sum + d * d, 0) / kept.length) / Math.SQRT2 / usual.noise : 1,
+    noise_ratio: enough
+      ? Math.sqrt(kept.reduce((sum, d) => sum + d * d, 0) / kept.length) / Math.SQRT2 / usual.noise
+      : 1,
     robust_noise_ratio: enough ? (1.4826 * median(kept)) / Math.SQRT2 / usual.noise : 1,
   };
 }
@@ -187,11 +226,19 @@ interface Path {
 /** Which explains the way here with less error: two levels, or a level and then a slope? */
 function pathOf(sigmas: readonly number[]): Path {
   const blocks: number[] = [];
-  for (let k = sigmas.length % BLOCK_READINGS; k + BLOCK_READINGS <= sigmas.length; k += BLOCK_READINGS) blocks.push(median(sigmas.slice(k, k + BLOCK_READINGS)));
+  for (let k = sigmas.length % BLOCK_READINGS; k + BLOCK_READINGS <= sigmas.length; k += BLOCK_READINGS)
+    blocks.push(median(sigmas.slice(k, k + BLOCK_READINGS)));
   const step = bestStep(blocks);
   const hinge = bestHinge(blocks);
-  const stepVersusHinge = hinge.error > 0 && Number.isFinite(hinge.error) && Number.isFinite(step.error) ? step.error / hinge.error : 1;
-  return { blocks: blocks.length, jump: step.size, rise: hinge.size, stepVersusHinge, stepLike: step.error <= hinge.error };
+  const stepVersusHinge =
+    hinge.error > 0 && Number.isFinite(hinge.error) && Number.isFinite(step.error) ? step.error / hinge.error : 1;
+  return {
+    blocks: blocks.length,
+    jump: step.size,
+    rise: hinge.size,
+    stepVersusHinge,
+    stepLike: step.error <= hinge.error,
+  };
 }
 
 interface Explained {
@@ -234,7 +281,8 @@ function bestHinge(blocks: readonly number[]): Explained {
 }
 
 const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-const squaresAround = (values: readonly number[], centre: number): number => values.reduce((sum, value) => sum + (value - centre) ** 2, 0);
+const squaresAround = (values: readonly number[], centre: number): number =>
+  values.reduce((sum, value) => sum + (value - centre) ** 2, 0);
 
 function isRecent(alarmMs: number, { lastCalibrationMs }: ClassifyContext): boolean {
   return lastCalibrationMs !== null && alarmMs >= lastCalibrationMs && alarmMs - lastCalibrationMs < DAY_MS;

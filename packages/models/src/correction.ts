@@ -1,7 +1,13 @@
 /** Which calibration speaks for a reading, and what it says: the model, a record that a person entered, or none. */
 import { correctByModel, type CalibrationForm, type CalibrationModel } from "./calibration-fit.ts";
 
-export type CorrectionMethod = "linear_regression" | "robust_linear" | "polynomial" | "custom" | "latest_calibration" | "identity";
+export type CorrectionMethod =
+  | "linear_regression"
+  | "robust_linear"
+  | "polynomial"
+  | "custom"
+  | "latest_calibration"
+  | "identity";
 
 export interface Corrected {
   readonly correctedValue: number;
@@ -17,7 +23,10 @@ export interface CalibrationRecord {
 }
 
 /** The model in force as a cache holds it: usable, or with the reason why not. */
-export type FoundModel<M> = { readonly model: M; readonly version: number } | { readonly model: null; readonly version: number; readonly reason: string } | null;
+export type FoundModel<M> =
+  | { readonly model: M; readonly version: number }
+  | { readonly model: null; readonly version: number; readonly reason: string }
+  | null;
 
 const COEFFICIENTS_MAX = 10;
 const POINTS_MAX = 1000;
@@ -43,12 +52,15 @@ export function chooseCorrection(
 ): Corrected {
   const given = calibrations.filter(({ params, appliedAtMs }) => params !== null && appliedAtMs <= timestampMs);
   const latest = given.at(-1);
-  if (latest !== undefined && latest.method !== "linear") return { correctedValue: correctByRecord(latest, value), method: latest.method, modelVersion: null };
+  if (latest !== undefined && latest.method !== "linear")
+    return { correctedValue: correctByRecord(latest, value), method: latest.method, modelVersion: null };
   if (found !== null && found.model !== null) {
     const { value: corrected } = correctByModel(found.model, value);
-    if (Number.isFinite(corrected)) return { correctedValue: corrected, method: METHOD_OF_FORM[found.model.form], modelVersion: found.version };
+    if (Number.isFinite(corrected))
+      return { correctedValue: corrected, method: METHOD_OF_FORM[found.model.form], modelVersion: found.version };
   }
-  if (latest !== undefined) return { correctedValue: correctByRecord(latest, value), method: "latest_calibration", modelVersion: null };
+  if (latest !== undefined)
+    return { correctedValue: correctByRecord(latest, value), method: "latest_calibration", modelVersion: null };
   return { correctedValue: value, method: "identity", modelVersion: null };
 }
 
@@ -59,9 +71,13 @@ export function explainCorrection(
   reading: { timestampMs: number; value: number },
 ): Corrected & { readonly fallbackReason: string | null } {
   const corrected = chooseCorrection(found, calibrations, reading);
-  const asGiven = corrected.method === "custom" || (corrected.method === "polynomial" && corrected.modelVersion === null);
+  const asGiven =
+    corrected.method === "custom" || (corrected.method === "polynomial" && corrected.modelVersion === null);
   if (corrected.modelVersion !== null || asGiven) return { ...corrected, fallbackReason: null };
-  return { ...corrected, fallbackReason: found === null ? "model_missing" : found.model === null ? found.reason : "prediction_error" };
+  return {
+    ...corrected,
+    fallbackReason: found === null ? "model_missing" : found.model === null ? found.reason : "prediction_error",
+  };
 }
 
 /** What a record with valid params makes of a raw value; a result beyond all numbers leaves the value as it is. */
@@ -75,7 +91,8 @@ function applyParams(method: CalibrationRecord["method"], params: unknown, raw: 
     const { slope, intercept } = params as { slope: number; intercept: number };
     return slope * raw + intercept;
   }
-  if (method === "polynomial") return (params as { coefficients: number[] }).coefficients.reduceRight((sum, c) => sum * raw + c, 0);
+  if (method === "polynomial")
+    return (params as { coefficients: number[] }).coefficients.reduceRight((sum, c) => sum * raw + c, 0);
   return interpolate((params as { points: [number, number][] }).points, raw);
 }
 
@@ -94,18 +111,32 @@ function interpolate(points: readonly (readonly [number, number])[], raw: number
 export function validateCalibrationParams(method: CalibrationRecord["method"], params: unknown): string | null {
   if (typeof params !== "object" || params === null || Array.isArray(params)) return "params must be an object";
   const given = params as Record<string, unknown>;
-  if (method === "linear") return isNumber(given["slope"]) && isNumber(given["intercept"]) ? null : "linear params are {slope, intercept}, both numbers";
+  if (method === "linear")
+    return isNumber(given["slope"]) && isNumber(given["intercept"])
+      ? null
+      : "linear params are {slope, intercept}, both numbers";
   if (method === "polynomial") {
     const { coefficients } = given;
-    if (!Array.isArray(coefficients) || coefficients.length === 0 || coefficients.length > COEFFICIENTS_MAX || !coefficients.every(isNumber)) {
+    if (
+      !Array.isArray(coefficients) ||
+      coefficients.length === 0 ||
+      coefficients.length > COEFFICIENTS_MAX ||
+      !coefficients.every(isNumber)
+    ) {
       return `polynomial params are {coefficients}: 1 to ${COEFFICIENTS_MAX} numbers, the constant first`;
     }
     return null;
   }
   const { points } = given;
-  const arePoints = Array.isArray(points) && points.length > 0 && points.length <= POINTS_MAX && points.every((point) => Array.isArray(point) && point.length === 2 && point.every(isNumber));
+  const arePoints =
+    Array.isArray(points) &&
+    points.length > 0 &&
+    points.length <= POINTS_MAX &&
+    points.every((point) => Array.isArray(point) && point.length === 2 && point.every(isNumber));
   if (!arePoints) return `custom params are {points}: 1 to ${POINTS_MAX} pairs [raw, corrected]`;
-  return new Set((points as number[][]).map(([raw]) => raw)).size === points.length ? null : "custom points must have different raw values";
+  return new Set((points as number[][]).map(([raw]) => raw)).size === points.length
+    ? null
+    : "custom points must have different raw values";
 }
 
 const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);

@@ -34,7 +34,11 @@ export interface BlendForecast {
 }
 
 /** Forecasts `horizonHours` of hourly drift values. Throws a RangeError below {@link BLEND_HOURS_MIN} of them. */
-export function forecastBlend(drift: Float64Array, firstHourOfDay: number, horizonHours: number = HORIZON_HOURS_MAX): BlendForecast {
+export function forecastBlend(
+  drift: Float64Array,
+  firstHourOfDay: number,
+  horizonHours: number = HORIZON_HOURS_MAX,
+): BlendForecast {
   const n = drift.length;
   if (n < BLEND_HOURS_MIN) throw new RangeError(`a blend needs ${BLEND_HOURS_MIN} hours, and got ${n}`);
   const ahead = Math.min(HORIZON_HOURS_MAX, Math.max(24, horizonHours));
@@ -63,7 +67,9 @@ function candidatePaths(drift: Float64Array, firstHour: number, end: number, ahe
   const profile = hourProfile(drift, firstHour, offset, days);
   const at = (index: number): number => profile[(firstHour + index) % 24]!;
   const middays = Float64Array.from({ length: days }, (_, day) => offset + day * 24 + 11.5);
-  const daily = Float64Array.from({ length: days }, (_, day) => median(Float64Array.from({ length: 24 }, (__, k) => drift[offset + day * 24 + k]! - at(offset + day * 24 + k))));
+  const daily = Float64Array.from({ length: days }, (_, day) =>
+    median(Float64Array.from({ length: 24 }, (__, k) => drift[offset + day * 24 + k]! - at(offset + day * 24 + k))),
+  );
   let trend = { slope: 0, low: 0, high: 0 };
   const paths = TREND_DAYS.map((lookback, candidate) => {
     const used = Math.min(days, lookback);
@@ -91,9 +97,14 @@ function shrunk({ slope, low, high }: { slope: number; low: number; high: number
 }
 
 function hourProfile(drift: Float64Array, firstHour: number, offset: number, days: number): Float64Array {
-  const middles = Float64Array.from({ length: days }, (_, day) => median(drift.subarray(offset + day * 24, offset + day * 24 + 24)));
+  const middles = Float64Array.from({ length: days }, (_, day) =>
+    median(drift.subarray(offset + day * 24, offset + day * 24 + 24)),
+  );
   const profile = new Float64Array(24);
-  for (let k = 0; k < 24; k++) profile[(firstHour + offset + k) % 24] = median(Float64Array.from({ length: days }, (_, day) => drift[offset + day * 24 + k]! - middles[day]!));
+  for (let k = 0; k < 24; k++)
+    profile[(firstHour + offset + k) % 24] = median(
+      Float64Array.from({ length: days }, (_, day) => drift[offset + day * 24 + k]! - middles[day]!),
+    );
   const mean = profile.reduce((sum, value) => sum + value, 0) / 24;
   return profile.map((value) => value - mean);
 }
@@ -101,7 +112,21 @@ function hourProfile(drift: Float64Array, firstHour: number, offset: number, day
 /** Level and slope, the profile, and what is left of the last two days' residual, dying out as it always did. */
 function trendPath(
   drift: Float64Array,
-  { end, ahead, slope, daily, middays, at }: { end: number; ahead: number; slope: number; daily: Float64Array; middays: Float64Array; at: (index: number) => number },
+  {
+    end,
+    ahead,
+    slope,
+    daily,
+    middays,
+    at,
+  }: {
+    end: number;
+    ahead: number;
+    slope: number;
+    daily: Float64Array;
+    middays: Float64Array;
+    at: (index: number) => number;
+  },
 ): Float64Array {
   const days = daily.length;
   const level = median([1, 2, 3].map((back) => daily[days - back]! - slope * (middays[days - back]! - (end - 1))));
@@ -140,7 +165,10 @@ interface Measured {
 function backtest(drift: Float64Array, firstHour: number, ahead: number): Measured[] {
   const n = drift.length;
   const horizons = HORIZONS.filter((horizon) => horizon <= ahead || horizon <= 24);
-  const errors = horizons.map(() => ({ predicted: Array.from({ length: CANDIDATES }, () => [] as number[]), truth: [] as number[] }));
+  const errors = horizons.map(() => ({
+    predicted: Array.from({ length: CANDIDATES }, () => [] as number[]),
+    truth: [] as number[],
+  }));
   for (let origin = Math.max(BLEND_HOURS_MIN, Math.floor(n / 3)); origin < n - 1; origin += ORIGIN_STEP_HOURS) {
     const { paths } = candidatePaths(drift, firstHour, origin, Math.min(ahead, n - origin));
     horizons.forEach((horizon, k) => {
@@ -158,7 +186,9 @@ function backtest(drift: Float64Array, firstHour: number, ahead: number): Measur
     if (truth.length < ERRORS_MIN) continue;
     const absolute = predicted.map((own) => Float64Array.from(own, (value, i) => Math.abs(truth[i]! - value)));
     const weights = weightsOf(absolute);
-    const blended = Float64Array.from(truth, (value, i) => Math.abs(value - predicted.reduce((sum, own, c) => sum + weights[c]! * own[i]!, 0)));
+    const blended = Float64Array.from(truth, (value, i) =>
+      Math.abs(value - predicted.reduce((sum, own, c) => sum + weights[c]! * own[i]!, 0)),
+    );
     measured.push({
       horizon,
       weights,
@@ -191,7 +221,12 @@ function conformal(errors: Float64Array): number {
   return sorted[below]! + (position - below) * (next - sorted[below]!);
 }
 
-function blend(paths: readonly Float64Array[], measured: readonly Measured[], ahead: number, spread: number): { path: Float64Array; half: Float64Array } {
+function blend(
+  paths: readonly Float64Array[],
+  measured: readonly Measured[],
+  ahead: number,
+  spread: number,
+): { path: Float64Array; half: Float64Array } {
   const path = new Float64Array(ahead);
   const half = new Float64Array(ahead);
   const even = new Float64Array(CANDIDATES).fill(1 / CANDIDATES);
@@ -199,13 +234,17 @@ function blend(paths: readonly Float64Array[], measured: readonly Measured[], ah
     const after = measured.findIndex(({ horizon }) => horizon >= hours);
     const right = measured.at(after === -1 ? -1 : after);
     const left = after > 0 ? measured[after - 1] : right;
-    const share = left === undefined || right === undefined || left === right ? 0 : (hours - left.horizon) / (right.horizon - left.horizon);
+    const share =
+      left === undefined || right === undefined || left === right
+        ? 0
+        : (hours - left.horizon) / (right.horizon - left.horizon);
     for (let c = 0; c < CANDIDATES; c++) {
       const weight = (left?.weights ?? even)[c]! * (1 - share) + (right?.weights ?? even)[c]! * share;
       path[hours - 1]! += weight * paths[c]![hours - 1]!;
     }
     const beyond = right !== undefined && hours > right.horizon ? Math.sqrt(hours / right.horizon) : 1;
-    half[hours - 1] = left === undefined || right === undefined ? spread : (left.half * (1 - share) + right.half * share) * beyond;
+    half[hours - 1] =
+      left === undefined || right === undefined ? spread : (left.half * (1 - share) + right.half * share) * beyond;
   }
   return { path, half };
 }

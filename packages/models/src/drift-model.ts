@@ -1,7 +1,12 @@
 /** A sensor's drift model: the regression and the blend side by side, which of them did better in the past, and how to forecast by either. */
 import { BLEND_HOURS_MIN, forecastBlend, HORIZON_HOURS_MAX } from "./drift-blend.ts";
 import { percentOf, valueOf } from "./drift-percent.ts";
-import { DRIFT_READINGS_MIN, fitDriftRegression, rollDriftRegression, type DriftRegression } from "./drift-regression.ts";
+import {
+  DRIFT_READINGS_MIN,
+  fitDriftRegression,
+  rollDriftRegression,
+  type DriftRegression,
+} from "./drift-regression.ts";
 import { forecastTrend, TREND_CONFIDENCE_MAX } from "./drift-trend.ts";
 import { quantile } from "./statistics.ts";
 
@@ -31,7 +36,7 @@ export interface DriftModel {
 }
 
 export interface DriftMetrics {
-  /** Mean absolute error of what answers, and of "as it is now", percent of drift. */
+  /** Mean absolute error of what answers, and of "as it is now", over all hours up to the horizon, percent of drift. */
   readonly mae: number | null;
   readonly persistence_mae: number | null;
   /** 1 − mae / persistence_mae. */
@@ -93,42 +98,71 @@ export function fitDriftModel(training: DriftTraining, metrics: DriftMetrics = m
   const { by_method: measured } = metrics;
   const blend = measured["blend"];
   const own = measured["linear_regression"];
-  return { ...model, preferred: blend !== undefined && (own === undefined || blend.mae < own.mae) ? "blend" : "linear_regression" };
+  return {
+    ...model,
+    preferred: blend !== undefined && (own === undefined || blend.mae < own.mae) ? "blend" : "linear_regression",
+  };
 }
 
 /** What a model of the first four fifths is worth on the rest. What cannot be measured is null, with the reason. */
 export function measureDrift(training: DriftTraining): DriftMetrics {
   const count = training.values.length;
   const cut = Math.floor(count * TRAINING_SHARE);
-  if (cut < DRIFT_READINGS_MIN) return unmeasured(`the first ${100 * TRAINING_SHARE} % are ${cut} values, and a model needs ${DRIFT_READINGS_MIN}`);
+  if (cut < DRIFT_READINGS_MIN)
+    return unmeasured(`the first ${100 * TRAINING_SHARE} % are ${cut} values, and a model needs ${DRIFT_READINGS_MIN}`);
   const drift = driftSeries(training);
   const startMs = training.timesMs[0]!;
   const hours = training.timesMs.map((timeMs) => (timeMs - startMs) / HOUR_MS);
   const regression = fitDriftRegression(hours.subarray(0, cut), drift.subarray(0, cut));
   if (training.cadence === "reading") return oneStepAhead(regression, hours, drift, cut);
   const horizon = Math.min(MEASURED_HORIZON_HOURS, count - cut);
-  const errors: Record<"linear_regression" | "blend", { error: number; inside: boolean }[]> = { linear_regression: [], blend: [] };
+  const errors: Record<"linear_regression" | "blend", { error: number; inside: boolean }[]> = {
+    linear_regression: [],
+    blend: [],
+  };
   const persistence: number[] = [];
   for (let origin = cut; origin + horizon <= count; origin += ORIGIN_STEP_HOURS) {
-    const truth = drift[origin + horizon - 1]!;
-    persistence.push(Math.abs(truth - drift[origin - 1]!));
+    const now = drift[origin - 1]!;
     const past = drift.subarray(Math.max(0, origin - HISTORY_HOURS_MAX), origin);
-    const rolled = rollDriftRegression(regression, [...past.subarray(-regression.window)], hours.subarray(origin, origin + horizon));
-    const off = Math.abs(truth - rolled[horizon - 1]!);
-    errors.linear_regression.push({ error: off, inside: off <= NORMAL_90 * regression.deviation * Math.sqrt(horizon) });
-    if (past.length < BLEND_HOURS_MIN) continue;
-    const blend = forecastBlend(past, training.hourOfDay(training.timesMs[origin - past.length]!), horizon);
-    const blendOff = Math.abs(truth - blend.path[horizon - 1]!);
-    errors.blend.push({ error: blendOff, inside: blendOff <= blend.half[horizon - 1]! });
+    const rolled = rollDriftRegression(
+      regression,
+      [...past.subarray(-regression.window)],
+      hours.subarray(origin, origin + horizon),
+    );
+    const blend =
+      past.length < BLEND_HOURS_MIN
+        ? null
+        : forecastBlend(past, training.hourOfDay(training.timesMs[origin - past.length]!), horizon);
+    for (let ahead = 0; ahead < horizon; ahead++) {
+      const truth = drift[origin + ahead]!;
+      persistence.push(Math.abs(truth - now));
+      const off = Math.abs(truth - rolled[ahead]!);
+      errors.linear_regression.push({
+        error: off,
+        inside: off <= NORMAL_90 * regression.deviation * Math.sqrt(ahead + 1),
+      });
+      if (blend === null) continue;
+      const blendOff = Math.abs(truth - blend.path[ahead]!);
+      errors.blend.push({ error: blendOff, inside: blendOff <= blend.half[ahead]! });
+    }
   }
   return metricsOf(errors, persistence, horizon);
 }
 
-function oneStepAhead(regression: DriftRegression, hours: Float64Array, drift: Float64Array, cut: number): DriftMetrics {
+function oneStepAhead(
+  regression: DriftRegression,
+  hours: Float64Array,
+  drift: Float64Array,
+  cut: number,
+): DriftMetrics {
   const errors: { error: number; inside: boolean }[] = [];
   const persistence: number[] = [];
   for (let next = cut; next < drift.length; next++) {
-    const [predicted] = rollDriftRegression(regression, [...drift.subarray(next - regression.window, next)], hours.subarray(next, next + 1));
+    const [predicted] = rollDriftRegression(
+      regression,
+      [...drift.subarray(next - regression.window, next)],
+      hours.subarray(next, next + 1),
+    );
     const error = Math.abs(drift[next]! - predicted!);
     errors.push({ error, inside: error <= NORMAL_90 * regression.deviation });
     persistence.push(Math.abs(drift[next]! - drift[next - 1]!));
@@ -136,14 +170,25 @@ function oneStepAhead(regression: DriftRegression, hours: Float64Array, drift: F
   return metricsOf({ linear_regression: errors, blend: [] }, persistence, null);
 }
 
-function metricsOf(errors: Record<string, { error: number; inside: boolean }[]>, persistence: readonly number[], horizon: number | null): DriftMetrics {
+function metricsOf(
+  errors: Record<string, { error: number; inside: boolean }[]>,
+  persistence: readonly number[],
+  horizon: number | null,
+): DriftMetrics {
   if (persistence.length === 0) return unmeasured("the hold-out is shorter than a forecast");
   const base = average(persistence);
   const measured = Object.entries(errors)
     .filter(([, own]) => own.length === persistence.length)
     .map(([method, own]) => {
       const mae = average(own.map(({ error }) => error));
-      return [method, { mae, skill: base > 0 ? 1 - mae / base : null, coverage: own.filter(({ inside }) => inside).length / own.length }] as const;
+      return [
+        method,
+        {
+          mae,
+          skill: base > 0 ? 1 - mae / base : null,
+          coverage: own.filter(({ inside }) => inside).length / own.length,
+        },
+      ] as const;
     });
   const [, best] = measured.reduce((least, one) => (one[1].mae < least[1].mae ? one : least));
   return {
@@ -161,7 +206,14 @@ function metricsOf(errors: Record<string, { error: number; inside: boolean }[]>,
 const average = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 const unmeasured = (reason: string): DriftMetrics => ({
-  mae: null, persistence_mae: null, skill: null, coverage: null, horizon_hours: null, samples: 0, reason, by_method: {},
+  mae: null,
+  persistence_mae: null,
+  skill: null,
+  coverage: null,
+  horizon_hours: null,
+  samples: 0,
+  reason,
+  by_method: {},
 });
 
 const driftSeries = ({ values, baseline, span }: Pick<DriftTraining, "values" | "baseline" | "span">): Float64Array =>
@@ -189,7 +241,10 @@ export function forecastDrift(
     const drift = between(forecast.path, ahead, now);
     const half = between(forecast.half, ahead, forecast.half[0] ?? 0);
     const sure = reach > 0 ? Math.max(0, Math.min(1, 1 - half / reach)) : half === 0 ? 1 : 0;
-    const edges = [valueOf(drift - half, history.baseline, history.span), valueOf(drift + half, history.baseline, history.span)];
+    const edges = [
+      valueOf(drift - half, history.baseline, history.span),
+      valueOf(drift + half, history.baseline, history.span),
+    ];
     return {
       timestampMs: history.lastReadingMs + ahead * HOUR_MS,
       drift,
@@ -210,7 +265,13 @@ interface Chosen {
   fallbackReason: DriftForecast["fallbackReason"];
 }
 
-function choose(model: DriftModel | null, history: DriftHistory, series: Series, ahead: number, asked: "linear_regression" | "blend" | undefined): Chosen {
+function choose(
+  model: DriftModel | null,
+  history: DriftHistory,
+  series: Series,
+  ahead: number,
+  asked: "linear_regression" | "blend" | undefined,
+): Chosen {
   const { drift } = series;
   if (model === null) return straight(series, ahead, "model_missing");
   const method = asked ?? model.preferred;
@@ -222,7 +283,11 @@ function choose(model: DriftModel | null, history: DriftHistory, series: Series,
   }
   const { regression, startMs } = model;
   const from = (history.lastReadingMs - startMs) / HOUR_MS;
-  const path = rollDriftRegression(regression, [...drift.subarray(-regression.window)], Float64Array.from({ length: ahead }, (_, f) => from + f + 1));
+  const path = rollDriftRegression(
+    regression,
+    [...drift.subarray(-regression.window)],
+    Float64Array.from({ length: ahead }, (_, f) => from + f + 1),
+  );
   // An autoregression with a root outside the unit circle runs away; that is no prediction.
   if (!path.every((value) => Number.isFinite(value))) return straight(series, ahead, "prediction_error");
   const half = path.map((_, f) => NORMAL_90 * regression.deviation * Math.sqrt(f + 1));
@@ -235,7 +300,11 @@ function straight({ drift }: Series, ahead: number, reason: Chosen["fallbackReas
     const path = new Float64Array(ahead).fill(drift.at(-1) ?? 0);
     return { ...common, path, half: new Float64Array(ahead), confidenceMax: 0, fallbackReason: "insufficient_history" };
   }
-  const { path, half } = forecastTrend(drift.map((_, i) => i), drift, ahead);
+  const { path, half } = forecastTrend(
+    drift.map((_, i) => i),
+    drift,
+    ahead,
+  );
   return { ...common, path, half, fallbackReason: reason };
 }
 
@@ -283,10 +352,24 @@ export function encodeDriftModel(model: DriftModel): Uint8Array {
 
 /** Reads what {@link encodeDriftModel} wrote. Throws a RangeError for what is no such model. */
 export function decodeDriftModel(payload: Uint8Array): DriftModel {
-  const { format, ...model } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload)) as DriftModel & { format: unknown };
+  const { format, ...model } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload)) as DriftModel & {
+    format: unknown;
+  };
   if (format !== FORMAT) throw new RangeError(`a drift model of format ${String(format)} is not readable here`);
   const { regression } = model;
-  const numbers = [...(regression?.weights ?? []), regression?.intercept, regression?.window, regression?.deviation, model.startMs, model.samples];
-  if (numbers.length !== 9 || !numbers.every(Number.isFinite) || !["linear_regression", "blend"].includes(model.preferred)) throw new RangeError("a drift model lacks its numbers");
+  const numbers = [
+    ...(regression?.weights ?? []),
+    regression?.intercept,
+    regression?.window,
+    regression?.deviation,
+    model.startMs,
+    model.samples,
+  ];
+  if (
+    numbers.length !== 9 ||
+    !numbers.every(Number.isFinite) ||
+    !["linear_regression", "blend"].includes(model.preferred)
+  )
+    throw new RangeError("a drift model lacks its numbers");
   return model;
 }

@@ -34,4 +34,5 @@ export function valueOf(drift: number, baseline: number, span: number): number {
   return baseline + (drift / 100) * measureOf(baseline, span);
 }
 
-const measureOf = (baseline: number, span: number): number => (Math.abs(baseline) < BASELINE_SHARE_MIN * span ? span : Math.abs(baseline));
+const measureOf = (baseline: number, span: number): number =>
+  Math.abs(baseline) < BASELINE_SHARE_MIN * span ? span : Math.abs(baseline);

@@ -29,21 +29,36 @@ export const windowOf = (count: number): number => Math.max(2, Math.min(WINDOW_M
  */
 export function fitDriftRegression(hours: ArrayLike<number>, drift: ArrayLike<number>): DriftRegression {
   const count = drift.length;
-  if (count < DRIFT_READINGS_MIN) throw new RangeError(`a drift regression needs ${DRIFT_READINGS_MIN} values, and got ${count}`);
+  if (count < DRIFT_READINGS_MIN)
+    throw new RangeError(`a drift regression needs ${DRIFT_READINGS_MIN} values, and got ${count}`);
   const window = windowOf(count);
   const rows: number[][] = [];
   const targets: number[] = [];
   for (let next = window; next < count; next++) {
-    rows.push(featuresOf(Array.from({ length: window }, (_, k) => drift[next - window + k]!), hours[next]!));
+    rows.push(
+      featuresOf(
+        Array.from({ length: window }, (_, k) => drift[next - window + k]!),
+        hours[next]!,
+      ),
+    );
     targets.push(drift[next]!);
   }
   const { weights, intercept } = fitLinear(rows, targets);
   const residuals = rows.map((row, i) => targets[i]! - intercept - dot(weights, row));
-  return { weights, intercept, window, deviation: Math.sqrt(residuals.reduce((sum, r) => sum + r * r, 0) / residuals.length) };
+  return {
+    weights,
+    intercept,
+    window,
+    deviation: Math.sqrt(residuals.reduce((sum, r) => sum + r * r, 0) / residuals.length),
+  };
 }
 
 /** Rolls the regression forward, each prediction becoming the next one's past. */
-export function rollDriftRegression(model: DriftRegression, recent: readonly number[], hours: ArrayLike<number>): Float64Array {
+export function rollDriftRegression(
+  model: DriftRegression,
+  recent: readonly number[],
+  hours: ArrayLike<number>,
+): Float64Array {
   const past = recent.slice(-model.window);
   return Float64Array.from(hours, (hour) => {
     const next = model.intercept + dot(model.weights, featuresOf(past, hour));
@@ -63,16 +78,25 @@ function featuresOf(window: readonly number[], hour: number): number[] {
  * Least squares by `ml-regression` on centred and scaled columns: its normal equations lose all digits on epoch times. A column
  * that never changes gets the weight 0.
  */
-export function fitLinear(rows: readonly (readonly number[])[], targets: readonly number[]): { weights: number[]; intercept: number } {
+export function fitLinear(
+  rows: readonly (readonly number[])[],
+  targets: readonly number[],
+): { weights: number[]; intercept: number } {
   const columns = rows[0]!.length;
   const centres = Array.from({ length: columns }, (_, c) => rows.reduce((sum, row) => sum + row[c]!, 0) / rows.length);
-  const scales = centres.map((centre, c) => Math.sqrt(rows.reduce((sum, row) => sum + (row[c]! - centre) ** 2, 0) / rows.length));
+  const scales = centres.map((centre, c) =>
+    Math.sqrt(rows.reduce((sum, row) => sum + (row[c]! - centre) ** 2, 0) / rows.length),
+  );
   const varying = scales.flatMap((scale, c) => (scale > 1e-12 * Math.max(1, Math.abs(centres[c]!)) ? [c] : []));
   const level = targets.reduce((sum, target) => sum + target, 0) / targets.length;
   const weights = Array.from({ length: columns }, () => 0);
   if (varying.length > 0) {
     const x = rows.map((row) => varying.map((c) => (row[c]! - centres[c]!) / scales[c]!));
-    const fitted = new MultivariateLinearRegression(x, targets.map((target) => [target - level]), { intercept: false, statistics: false });
+    const fitted = new MultivariateLinearRegression(
+      x,
+      targets.map((target) => [target - level]),
+      { intercept: false, statistics: false },
+    );
     varying.forEach((c, i) => (weights[c] = fitted.weights[i]![0]! / scales[c]!));
   }
   return { weights, intercept: level - dot(weights, centres) };

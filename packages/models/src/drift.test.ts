@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { decodeDriftModel, encodeDriftModel, fitDriftModel, forecastDrift, measureDrift, type DriftTraining } from "./drift-model.ts";
+import {
+  decodeDriftModel,
+  encodeDriftModel,
+  fitDriftModel,
+  forecastDrift,
+  measureDrift,
+  type DriftTraining,
+} from "./drift-model.ts";
 import { baselineOf, driftOf, percentOf, valueOf } from "./drift-percent.ts";
 import { fitLinear } from "./drift-regression.ts";
 import { createRandom } from "./random.ts";
@@ -13,7 +20,10 @@ function aHistory(hours: number, { perDay = 0, seed = 1 } = {}): DriftTraining {
   const random = createRandom(seed);
   return {
     timesMs: Float64Array.from({ length: hours }, (_, h) => START_MS + h * HOUR_MS),
-    values: Float64Array.from({ length: hours }, (_, h) => 100 + 3 * Math.sin((h / 24) * 2 * Math.PI) + (perDay * h) / 24 + 0.3 * random.normal()),
+    values: Float64Array.from(
+      { length: hours },
+      (_, h) => 100 + 3 * Math.sin((h / 24) * 2 * Math.PI) + (perDay * h) / 24 + 0.3 * random.normal(),
+    ),
     cadence: "hour",
     baseline: 100,
     span: 10,
@@ -21,8 +31,23 @@ function aHistory(hours: number, { perDay = 0, seed = 1 } = {}): DriftTraining {
   };
 }
 
-function forecastOf(history: DriftTraining, model: Parameters<typeof forecastDrift>[0], ask: Parameters<typeof forecastDrift>[2]) {
-  return forecastDrift(model, { hourlyTimesMs: history.timesMs, hourlyMeans: history.values, lastReadingMs: history.timesMs.at(-1)!, baseline: 100, span: 10, hourOfDay }, ask);
+function forecastOf(
+  history: DriftTraining,
+  model: Parameters<typeof forecastDrift>[0],
+  ask: Parameters<typeof forecastDrift>[2],
+) {
+  return forecastDrift(
+    model,
+    {
+      hourlyTimesMs: history.timesMs,
+      hourlyMeans: history.values,
+      lastReadingMs: history.timesMs.at(-1)!,
+      baseline: 100,
+      span: 10,
+      hourOfDay,
+    },
+    ask,
+  );
 }
 
 describe("drift in percent", () => {
@@ -38,12 +63,19 @@ describe("drift in percent", () => {
 describe("the regression", () => {
   it("equals a direct solution at nine digits, also on columns as large as epoch times", () => {
     const random = createRandom(5);
-    const rows = Array.from({ length: 200 }, () => [random.normal(), 5 + random.normal(), 1.7e9 + 1e6 * random.float()]);
+    const rows = Array.from({ length: 200 }, () => [
+      random.normal(),
+      5 + random.normal(),
+      1.7e9 + 1e6 * random.float(),
+    ]);
     const targets = rows.map(([a, b, c]) => 2 * a! - 3 * b! + 1e-6 * (c! - 1.7e9) + 0.1 * random.normal());
     const { weights, intercept } = fitLinear(rows, targets);
     const direct = solveDirectly(rows, targets);
     weights.forEach((weight, i) => expect(weight / direct[i]!).toBeCloseTo(1, 9));
-    expect(rows.reduce((sum, row, i) => sum + targets[i]! - intercept - row.reduce((s, x, c) => s + x * weights[c]!, 0), 0) / 200).toBeCloseTo(0, 6);
+    expect(
+      rows.reduce((sum, row, i) => sum + targets[i]! - intercept - row.reduce((s, x, c) => s + x * weights[c]!, 0), 0) /
+        200,
+    ).toBeCloseTo(0, 6);
   });
 });
 
@@ -52,10 +84,19 @@ describe("forecastDrift", () => {
     for (const seed of [1, 2, 3]) {
       const all = aHistory(720 + 168, { perDay: 0.3, seed });
       const past = { ...all, timesMs: all.timesMs.slice(0, 720), values: all.values.slice(0, 720) };
-      const { method, points, fallbackReason } = forecastOf(past, fitDriftModel(past), { horizonHours: 168, stepHours: 1 });
-      expect({ method, fallbackReason, count: points.length }).toEqual({ method: "blend", fallbackReason: null, count: 168 });
+      const { method, points, fallbackReason } = forecastOf(past, fitDriftModel(past), {
+        horizonHours: 168,
+        stepHours: 1,
+      });
+      expect({ method, fallbackReason, count: points.length }).toEqual({
+        method: "blend",
+        fallbackReason: null,
+        count: 168,
+      });
       expect(points[0]!.timestampMs).toBe(past.timesMs.at(-1)! + HOUR_MS);
-      const inside = points.filter(({ lower, upper }, k) => lower <= all.values[720 + k]! && all.values[720 + k]! <= upper).length;
+      const inside = points.filter(
+        ({ lower, upper }, k) => lower <= all.values[720 + k]! && all.values[720 + k]! <= upper,
+      ).length;
       expect(inside / 168).toBeGreaterThan(0.7);
       expect(Math.abs(points.at(-1)!.value - all.values.at(-1)!)).toBeLessThan(3);
     }
@@ -65,8 +106,14 @@ describe("forecastDrift", () => {
     const past = aHistory(200);
     const model = fitDriftModel(past);
     expect(forecastOf(past, model, { horizonHours: 24, stepHours: 5 }).points).toHaveLength(4);
-    expect(forecastOf(past, model, { horizonHours: 2, stepHours: 0.5 }).points.map(({ timestampMs }) => timestampMs - past.timesMs.at(-1)!)).toEqual([0.5, 1, 1.5, 2].map((h) => h * HOUR_MS));
-    expect(forecastOf(past, model, { horizonHours: 24, stepHours: 1, method: "linear_regression" }).method).toBe("linear_regression");
+    expect(
+      forecastOf(past, model, { horizonHours: 2, stepHours: 0.5 }).points.map(
+        ({ timestampMs }) => timestampMs - past.timesMs.at(-1)!,
+      ),
+    ).toEqual([0.5, 1, 1.5, 2].map((h) => h * HOUR_MS));
+    expect(forecastOf(past, model, { horizonHours: 24, stepHours: 1, method: "linear_regression" }).method).toBe(
+      "linear_regression",
+    );
   });
 
   it("answers by a straight line without a model, and says why", () => {
@@ -90,7 +137,10 @@ describe("measureDrift", () => {
   });
 
   it("says why where it cannot measure", () => {
-    expect(measureDrift(aHistory(22))).toMatchObject({ skill: null, reason: expect.stringMatching(/needs 20/) as string });
+    expect(measureDrift(aHistory(22))).toMatchObject({
+      skill: null,
+      reason: expect.stringMatching(/needs 20/) as string,
+    });
     expect(() => fitDriftModel(aHistory(19))).toThrow(/needs 20/);
   });
 });
@@ -118,7 +168,8 @@ function solveDirectly(rows: readonly number[][], targets: readonly number[]): n
   for (let i = 0; i < d; i++) {
     const pivot = matrix[i]![i]!;
     matrix[i] = matrix[i]!.map((value) => value / pivot);
-    for (let j = 0; j < d; j++) if (j !== i) matrix[j] = matrix[j]!.map((value, c) => value - matrix[j]![i]! * matrix[i]![c]!);
+    for (let j = 0; j < d; j++)
+      if (j !== i) matrix[j] = matrix[j]!.map((value, c) => value - matrix[j]![i]! * matrix[i]![c]!);
   }
   return matrix.map((row, i) => row[d]! / scale[i]!);
 }

@@ -27,7 +27,8 @@ export function thetaForBudget(alarmsPerMonth: number): number {
   for (let i = 1; i < points.length; i++) {
     const [thetaLow, rateHigh] = points[i - 1]!;
     const [thetaHigh, rateLow] = points[i]!;
-    if (perDay >= rateLow) return thetaLow + (thetaHigh - thetaLow) * (Math.log(rateHigh / perDay) / Math.log(rateHigh / rateLow));
+    if (perDay >= rateLow)
+      return thetaLow + (thetaHigh - thetaLow) * (Math.log(rateHigh / perDay) / Math.log(rateHigh / rateLow));
   }
   return points.at(-1)![0];
 }
@@ -39,7 +40,8 @@ export function promisedAlarmsPerMonth(theta: number): number {
   for (let i = 1; i < points.length; i++) {
     const [thetaLow, rateHigh] = points[i - 1]!;
     const [thetaHigh, rateLow] = points[i]!;
-    if (theta <= thetaHigh) return DAYS_PER_MONTH * rateHigh * (rateLow / rateHigh) ** ((theta - thetaLow) / (thetaHigh - thetaLow));
+    if (theta <= thetaHigh)
+      return DAYS_PER_MONTH * rateHigh * (rateLow / rateHigh) ** ((theta - thetaLow) / (thetaHigh - thetaLow));
   }
   return points.at(-1)![1] * DAYS_PER_MONTH;
 }

@@ -20,7 +20,10 @@ function aSignal(count: number, { seed = 1, strangeEvery = Infinity } = {}): Flo
   for (let i = 0; i < count; i++) {
     const hour = Math.floor(i / 6) % 24;
     const strange = i % strangeEvery === strangeEvery - 1 ? (i % (2 * strangeEvery) < strangeEvery ? 60 : -60) : 0;
-    rows.set([20 + 5 * Math.sin((hour / 24) * 2 * Math.PI) + random.normal() + strange, hour, Math.floor(i / 144) % 7], i * 3);
+    rows.set(
+      [20 + 5 * Math.sin((hour / 24) * 2 * Math.PI) + random.normal() + strange, hour, Math.floor(i / 144) % 7],
+      i * 3,
+    );
   }
   return rows;
 }
@@ -30,7 +33,8 @@ function walkedScore(forest: IsolationForest, row: readonly [number, number, num
   let path = 0;
   for (const root of forest.roots) {
     let node = root;
-    while (forest.feature[node] !== 255) node = forest.left[node]! + (row[forest.feature[node]!]! > forest.split[node]! ? 1 : 0);
+    while (forest.feature[node] !== 255)
+      node = forest.left[node]! + (row[forest.feature[node]!]! > forest.split[node]! ? 1 : 0);
     path += forest.split[node]!;
   }
   return 2 ** (-path / (forest.roots.length * averagePathLength(forest.subsample)));
@@ -45,7 +49,8 @@ describe("fitIsolationForest", () => {
       const row = [random.float() * 60 - 10, random.integer(24), random.integer(7)] as const;
       expect(scoreReading(forest, ...row)).toBeCloseTo(walkedScore(forest, row), 9);
     }
-    for (const value of [forest.split[0]!, -1e30, 1e30]) expect(scoreReading(forest, value, 3, 3)).toBeCloseTo(walkedScore(forest, [value, 3, 3]), 9);
+    for (const value of [forest.split[0]!, -1e30, 1e30])
+      expect(scoreReading(forest, value, 3, 3)).toBeCloseTo(walkedScore(forest, [value, 3, 3]), 9);
   });
 
   it("flags the intended share of what it was fitted on", () => {
@@ -94,7 +99,9 @@ describe("encodeIsolationForest", () => {
     expect(bytes.length).toBeLessThan(64 * 1024);
     const read = decodeIsolationForest(bytes);
     // Splits of hours and weekdays come back without the fraction that never mattered.
-    const whole = forest.split.map((at, node) => (forest.feature[node] === 1 || forest.feature[node] === 2 ? Math.floor(at) : at));
+    const whole = forest.split.map((at, node) =>
+      forest.feature[node] === 1 || forest.feature[node] === 2 ? Math.floor(at) : at,
+    );
     expect(read).toEqual({ ...forest, split: whole, slots: [] });
     expect(scoreRows(read, rows)).toEqual(scoreRows(forest, rows));
     expect(encodeIsolationForest(fitIsolationForest(rows))).toEqual(bytes);
@@ -102,7 +109,8 @@ describe("encodeIsolationForest", () => {
 
   it("is refused with any of its bytes missing, and never read past its end", () => {
     const bytes = encodeIsolationForest(fitIsolationForest(aSignal(50), { trees: 3, subsample: 16 }));
-    for (let length = 0; length < bytes.length; length++) expect(() => decodeIsolationForest(bytes.subarray(0, length))).toThrow(RangeError);
+    for (let length = 0; length < bytes.length; length++)
+      expect(() => decodeIsolationForest(bytes.subarray(0, length))).toThrow(RangeError);
   });
 });
 

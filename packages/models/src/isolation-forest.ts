@@ -20,7 +20,12 @@ export interface IsolationForestSettings {
   readonly seed: number;
 }
 
-export const ISOLATION_FOREST_DEFAULTS: IsolationForestSettings = { trees: 100, subsample: 256, contamination: 0.1, seed: 42 };
+export const ISOLATION_FOREST_DEFAULTS: IsolationForestSettings = {
+  trees: 100,
+  subsample: 256,
+  contamination: 0.1,
+  seed: 42,
+};
 /** The artifact counts a tree's readings in 16 bits. */
 export const SUBSAMPLE_MAX = 65_535;
 export const TREES_MAX = 1000;
@@ -71,10 +76,14 @@ export function averagePathLength(n: number): number {
  * const forest = fitIsolationForest(rows, { seed: 42 });
  * scoreReading(forest, 21.4, 9, 0) > forest.threshold // is 21.4 strange at nine on a Monday?
  */
-export function fitIsolationForest(rows: Float64Array, settings: Partial<IsolationForestSettings> = {}): IsolationForest {
+export function fitIsolationForest(
+  rows: Float64Array,
+  settings: Partial<IsolationForestSettings> = {},
+): IsolationForest {
   const chosen = { ...ISOLATION_FOREST_DEFAULTS, ...settings };
   const count = rows.length / COLUMNS;
-  if (!Number.isInteger(count) || count < 2) throw new RangeError(`a forest needs at least 2 rows of ${COLUMNS} columns, and got ${rows.length} numbers`);
+  if (!Number.isInteger(count) || count < 2)
+    throw new RangeError(`a forest needs at least 2 rows of ${COLUMNS} columns, and got ${rows.length} numbers`);
   requireSettings(chosen);
   for (const x of rows) if (!Number.isFinite(x)) throw new RangeError("a forest is fitted on finite numbers only");
   const subsample = Math.min(chosen.subsample, count);
@@ -84,14 +93,22 @@ export function fitIsolationForest(rows: Float64Array, settings: Partial<Isolati
 }
 
 function requireSettings({ trees, subsample, contamination }: IsolationForestSettings): void {
-  if (!Number.isInteger(trees) || trees < 1 || trees > TREES_MAX) throw new RangeError(`trees are 1 to ${TREES_MAX}, and not ${trees}`);
-  if (!Number.isInteger(subsample) || subsample < 2 || subsample > SUBSAMPLE_MAX) throw new RangeError(`a subsample is 2 to ${SUBSAMPLE_MAX}, and not ${subsample}`);
-  if (!(contamination > 0 && contamination <= 0.5)) throw new RangeError(`contamination is above 0 and at most 0.5, and not ${contamination}`);
+  if (!Number.isInteger(trees) || trees < 1 || trees > TREES_MAX)
+    throw new RangeError(`trees are 1 to ${TREES_MAX}, and not ${trees}`);
+  if (!Number.isInteger(subsample) || subsample < 2 || subsample > SUBSAMPLE_MAX)
+    throw new RangeError(`a subsample is 2 to ${SUBSAMPLE_MAX}, and not ${subsample}`);
+  if (!(contamination > 0 && contamination <= 0.5))
+    throw new RangeError(`contamination is above 0 and at most 0.5, and not ${contamination}`);
 }
 
 type Nodes = Pick<IsolationForest, "roots" | "feature" | "split" | "left" | "size">;
 
-function growTrees(rows: Float64Array, count: number, subsample: number, { trees, seed }: IsolationForestSettings): Nodes {
+function growTrees(
+  rows: Float64Array,
+  count: number,
+  subsample: number,
+  { trees, seed }: IsolationForestSettings,
+): Nodes {
   const depthMax = Math.ceil(Math.log2(Math.max(subsample, 2)));
   const nodesMax = trees * (2 * subsample - 1);
   const feature = new Uint8Array(nodesMax);
@@ -204,7 +221,13 @@ function growTrees(rows: Float64Array, count: number, subsample: number, { trees
       nodes += 2;
     }
   }
-  return { roots, feature: feature.slice(0, nodes), split: split.slice(0, nodes), left: left.slice(0, nodes), size: size.slice(0, nodes) };
+  return {
+    roots,
+    feature: feature.slice(0, nodes),
+    split: split.slice(0, nodes),
+    left: left.slice(0, nodes),
+    size: size.slice(0, nodes),
+  };
 }
 
 function pathLengths(most: number): Float64Array {
@@ -220,7 +243,8 @@ export function scoreReading(forest: IsolationForest, value: number, hour: numbe
 /** Scores of n × 3 rows, as {@link fitIsolationForest} takes them. */
 export function scoreRows(forest: IsolationForest, rows: Float64Array): Float64Array {
   const scores = new Float64Array(rows.length / COLUMNS);
-  for (let i = 0, o = 0; i < scores.length; i++, o += COLUMNS) scores[i] = scoreReading(forest, rows[o]!, rows[o + 1]!, rows[o + 2]!);
+  for (let i = 0, o = 0; i < scores.length; i++, o += COLUMNS)
+    scores[i] = scoreReading(forest, rows[o]!, rows[o + 1]!, rows[o + 2]!);
   return scores;
 }
 
@@ -228,7 +252,11 @@ export function scoreRows(forest: IsolationForest, rows: Float64Array): Float64A
  * What the forest finds usual at an hour: the middle of the values whose score is lowest there, and how far they reach to
  * either side, both in the unit of the values; null for a forest that never split on the value.
  */
-export function expectedValue(forest: IsolationForest, hour: number, weekday: number): { expected: number; spread: number } | null {
+export function expectedValue(
+  forest: IsolationForest,
+  hour: number,
+  weekday: number,
+): { expected: number; spread: number } | null {
   const { breakpoints, scores } = slotOf(forest, hour, weekday);
   if (breakpoints.length < 2) return null;
   // The best plateau that has two ends.
@@ -249,7 +277,12 @@ export function expectedValue(forest: IsolationForest, hour: number, weekday: nu
  * How much each feature contributed to a reading's score: its share of the isolation, summing to 1. A split that isolates
  * more than halving the node would have done earns its feature the difference in bits; equal shares where no split did.
  */
-export function explainReading(forest: IsolationForest, value: number, hour: number, weekday: number): { feature: (typeof FEATURES)[number]; share: number }[] {
+export function explainReading(
+  forest: IsolationForest,
+  value: number,
+  hour: number,
+  weekday: number,
+): { feature: (typeof FEATURES)[number]; share: number }[] {
   const row = [value, hour, weekday];
   const earned = new Float64Array(COLUMNS);
   for (const root of forest.roots) {
@@ -408,7 +441,8 @@ export function decodeIsolationForest(bytes: Uint8Array): IsolationForest {
   };
   requireSettings(settings);
   const count = view.getUint32(32, true);
-  if (count > bytes.length || count > trees * (2 * subsample - 1)) throw new RangeError(`a forest of ${trees} trees cannot have ${count} nodes`);
+  if (count > bytes.length || count > trees * (2 * subsample - 1))
+    throw new RangeError(`a forest of ${trees} trees cannot have ${count} nodes`);
   const forest: IsolationForest = {
     settings,
     subsample,

@@ -255,7 +255,11 @@ export function encodeNovelty(state: Novelty): Uint8Array {
   for (const tail of state.tails) {
     parts.push(bytesOf(Float64Array.of(...TAIL_SCALARS.map((name) => tail[name]), tail.fitted ? 1 : 0)));
     for (const side of [tail.high, tail.low]) {
-      parts.push(bytesOf(side.largest), bytesOf(side.held), bytesOf(Float64Array.of(side.from, side.scale, side.shape, side.logShare)));
+      parts.push(
+        bytesOf(side.largest),
+        bytesOf(side.held),
+        bytesOf(Float64Array.of(side.from, side.scale, side.shape, side.logShare)),
+      );
     }
   }
   return new Uint8Array(Buffer.concat(parts));
@@ -266,7 +270,8 @@ export function decodeNovelty(bytes: Uint8Array): Novelty {
   const state = createNovelty();
   let o = 0;
   const fill = <A extends Float64Array | Float32Array | Uint16Array | Uint8Array>(array: A): A => {
-    if (o + array.byteLength > bytes.length) throw new RangeError(`a novelty state of ${bytes.length} bytes is too short`);
+    if (o + array.byteLength > bytes.length)
+      throw new RangeError(`a novelty state of ${bytes.length} bytes is too short`);
     bytesOf(array).set(bytes.subarray(o, o + array.byteLength));
     o += array.byteLength;
     return array;
@@ -291,7 +296,18 @@ export function decodeNovelty(bytes: Uint8Array): Novelty {
 }
 
 const SCALARS = ["count", "origin", "sum", "squares", "hourSum", "day", "quiet", "peak"] as const;
-const ARRAYS = ["sums", "squareSums", "hourSums", "hourMean", "hourCount", "weekMean", "weekCount", "binMean", "binDays", "binToday"] as const;
+const ARRAYS = [
+  "sums",
+  "squareSums",
+  "hourSums",
+  "hourMean",
+  "hourCount",
+  "weekMean",
+  "weekCount",
+  "binMean",
+  "binDays",
+  "binToday",
+] as const;
 const TAIL_SCALARS = ["count", "block", "inBlock", "sinceFit", "mean", "deviation"] as const;
 
 function bytesOf(array: Float64Array | Float32Array | Uint16Array | Uint8Array): Uint8Array {

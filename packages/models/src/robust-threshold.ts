@@ -29,7 +29,11 @@ export function judgeByThreshold(recent: ArrayLike<number>, value: number): Thre
   const readings = Array.from(recent).slice(-RECENT_READINGS);
   if (readings.length < RECENT_READINGS_MIN) return null;
   const expected = median(readings);
-  const deviation = Math.max(medianAbsoluteDeviation(readings, expected), RELATIVE_FLOOR * Math.abs(expected), Number.MIN_VALUE);
+  const deviation = Math.max(
+    medianAbsoluteDeviation(readings, expected),
+    RELATIVE_FLOOR * Math.abs(expected),
+    Number.MIN_VALUE,
+  );
   const score = Math.min(Math.abs(value - expected) / deviation, Number.MAX_VALUE);
   return { score, threshold: ROBUST_THRESHOLD, isAnomaly: score > ROBUST_THRESHOLD, expected };
 }

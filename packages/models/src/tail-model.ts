@@ -45,11 +45,28 @@ export interface TailModel {
 }
 
 export function createTailModel(): TailModel {
-  return { high: createTail(), low: createTail(), count: 0, block: 0, inBlock: 0, sinceFit: 0, fitted: false, mean: 0, deviation: 0 };
+  return {
+    high: createTail(),
+    low: createTail(),
+    count: 0,
+    block: 0,
+    inBlock: 0,
+    sinceFit: 0,
+    fitted: false,
+    mean: 0,
+    deviation: 0,
+  };
 }
 
 function createTail(): Tail {
-  return { largest: new Float32Array(BLOCKS * KEPT_OF_BLOCK), held: new Uint8Array(BLOCKS), from: 0, scale: 1, shape: 0, logShare: 0 };
+  return {
+    largest: new Float32Array(BLOCKS * KEPT_OF_BLOCK),
+    held: new Uint8Array(BLOCKS),
+    from: 0,
+    scale: 1,
+    shape: 0,
+    logShare: 0,
+  };
 }
 
 /** −log10 of the probability of a value at least as extreme on its side; 0 inside the central 96 %, and until {@link TAIL_FROM} values. */

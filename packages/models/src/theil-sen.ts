@@ -14,7 +14,8 @@ export interface RobustTrend {
 export function theilSen(x: ArrayLike<number>, y: ArrayLike<number>): RobustTrend {
   const n = x.length;
   const slopes: number[] = [];
-  for (let i = 0; i < n; i++) for (let j = i + 1; j < n; j++) if (x[i] !== x[j]) slopes.push((y[j]! - y[i]!) / (x[j]! - x[i]!));
+  for (let i = 0; i < n; i++)
+    for (let j = i + 1; j < n; j++) if (x[i] !== x[j]) slopes.push((y[j]! - y[i]!) / (x[j]! - x[i]!));
   if (slopes.length === 0) throw new RangeError("a trend needs two different points in time");
   const sorted = Float64Array.from(slopes).sort();
   const slope = median(sorted);

@@ -3,9 +3,14 @@ import { createWatch, gapThresholdMs, learntIntervalS, rangeFinding, updateWatch
 
 const anywhere = { rangeMin: null, rangeMax: null, expectedIntervalS: null };
 
-function watching(values: readonly number[], context: Parameters<typeof updateWatch>[2] = anywhere): { watch: Watch; rules: string[][] } {
+function watching(
+  values: readonly number[],
+  context: Parameters<typeof updateWatch>[2] = anywhere,
+): { watch: Watch; rules: string[][] } {
   const watch = createWatch();
-  const rules = values.map((value, n) => updateWatch(watch, { timestampMs: n * 60_000, value }, context).map(({ rule }) => rule));
+  const rules = values.map((value, n) =>
+    updateWatch(watch, { timestampMs: n * 60_000, value }, context).map(({ rule }) => rule),
+  );
   return { watch, rules };
 }
 const lively = Array.from({ length: 40 }, (_, n) => 20 + Math.sin(n));
@@ -13,7 +18,16 @@ const lively = Array.from({ length: 40 }, (_, n) => 20 + Math.sin(n));
 describe("updateWatch", () => {
   it("finds a sensor that stands still, from the sixth equal reading on, and not a moment longer", () => {
     const { rules } = watching([...lively, 20, 20, 20, 20, 20, 20, 20, 21]);
-    expect(rules.slice(40).map((found) => found.includes("flat_line"))).toEqual([false, false, false, false, false, true, true, false]);
+    expect(rules.slice(40).map((found) => found.includes("flat_line"))).toEqual([
+      false,
+      false,
+      false,
+      false,
+      false,
+      true,
+      true,
+      false,
+    ]);
   });
 
   it("leaves a sensor in peace that repeats itself by habit", () => {

@@ -52,10 +52,23 @@ const INTERVALS_MIN = 5;
 /** A gap is a silence of so many intervals. */
 const GAP_INTERVALS = 4;
 
-export const createWatch = (): Watch => ({ newestMs: null, value: null, run: 0, longestRun: 1, readings: 0, least: 0, most: 0, intervals: [] });
+export const createWatch = (): Watch => ({
+  newestMs: null,
+  value: null,
+  run: 0,
+  longestRun: 1,
+  readings: 0,
+  least: 0,
+  most: 0,
+  intervals: [],
+});
 
 /** Judges the next reading (newer than the newest) and takes it in; what was found, the gravest first. */
-export function updateWatch(watch: Watch, reading: { timestampMs: number; value: number }, context: WatchContext): WatchFinding[] {
+export function updateWatch(
+  watch: Watch,
+  reading: { timestampMs: number; value: number },
+  context: WatchContext,
+): WatchFinding[] {
   const { value } = reading;
   const findings: WatchFinding[] = [];
   const sentinel = sentinelFinding(watch, value);
@@ -71,7 +84,12 @@ export function updateWatch(watch: Watch, reading: { timestampMs: number; value:
     watch.run = 1;
   }
   if (watch.readings >= FLAT_FROM && watch.least < watch.most && watch.run >= flatRun(watch)) {
-    findings.push({ rule: "flat_line", value, expected: null, detail: `the same value ${watch.run} times in a row, where ${watch.longestRun} were the most before` });
+    findings.push({
+      rule: "flat_line",
+      value,
+      expected: null,
+      detail: `the same value ${watch.run} times in a row, where ${watch.longestRun} were the most before`,
+    });
   }
   watch.value = value;
   watch.newestMs = reading.timestampMs;
@@ -84,9 +102,14 @@ export function updateWatch(watch: Watch, reading: { timestampMs: number; value:
 }
 
 /** The physical range, where one is set; its ends belong to it. */
-export function rangeFinding(value: number, { rangeMin, rangeMax }: Pick<WatchContext, "rangeMin" | "rangeMax">): WatchFinding | null {
-  if (rangeMin !== null && value < rangeMin) return { rule: "range", value, expected: rangeMin, detail: `below the range, which begins at ${rangeMin}` };
-  if (rangeMax !== null && value > rangeMax) return { rule: "range", value, expected: rangeMax, detail: `above the range, which ends at ${rangeMax}` };
+export function rangeFinding(
+  value: number,
+  { rangeMin, rangeMax }: Pick<WatchContext, "rangeMin" | "rangeMax">,
+): WatchFinding | null {
+  if (rangeMin !== null && value < rangeMin)
+    return { rule: "range", value, expected: null, detail: `below the range, which begins at ${rangeMin}` };
+  if (rangeMax !== null && value > rangeMax)
+    return { rule: "range", value, expected: null, detail: `above the range, which ends at ${rangeMax}` };
   return null;
 }
 
@@ -107,7 +130,12 @@ function sentinelFinding(watch: Watch, value: number): WatchFinding | null {
   if (!SENTINELS.includes(value) || watch.readings < SENTINEL_FROM) return null;
   const width = watch.most - watch.least;
   if (value >= watch.least - SENTINEL_WIDTHS * width && value <= watch.most + SENTINEL_WIDTHS * width) return null;
-  return { rule: "sentinel", value, expected: (watch.least + watch.most) / 2, detail: `${value} is what an instrument sends in place of a value` };
+  return {
+    rule: "sentinel",
+    value,
+    expected: (watch.least + watch.most) / 2,
+    detail: `${value} is what an instrument sends in place of a value`,
+  };
 }
 
 function takeInterval(watch: Watch, timestampMs: number): void {

@@ -4,7 +4,18 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { accessSync, chmodSync, constants, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { delimiter, join } from "node:path";
 
 export type Say = (text: string) => void;
@@ -15,7 +26,11 @@ const RELEASE = "2.12.3";
 const RELEASE_MS_MAX = 60_000;
 const CONNECT_MS_MAX = 5_000;
 
-export async function findNatsServer(options: { localDirectory: string; say: Say; env?: NodeJS.ProcessEnv }): Promise<string> {
+export async function findNatsServer(options: {
+  localDirectory: string;
+  say: Say;
+  env?: NodeJS.ProcessEnv;
+}): Promise<string> {
   const { localDirectory, say, env = process.env } = options;
   const own = join(localDirectory, "bin", "nats-server");
   const given = env["NATS_SERVER"];
@@ -55,7 +70,7 @@ function isExecutable(path: string): boolean {
 
 function isUsable(binary: string, say: Say): boolean {
   const asked = spawnSync(binary, ["--version"], { encoding: "utf8", timeout: CONNECT_MS_MAX });
-  const match = /v(\d+)\.(\d+)\.\d+/.exec(`${asked.stdout}`);
+  const match = /v(\d+)\.(\d+)\.\d+/.exec(asked.stdout ?? "");
   if (match === null) {
     say(`${binary} does not say its version; passed over`);
     return false;
@@ -72,10 +87,14 @@ async function bringRelease(own: string, localDirectory: string): Promise<void> 
   const archive = `nats-server-v${RELEASE}-${process.platform}-${arch}.tar.gz`;
   const base = `https://github.com/nats-io/nats-server/releases/download/v${RELEASE}`;
   const sums = await (await download(`${base}/SHA256SUMS`, CONNECT_MS_MAX)).text();
-  const wanted = sums.split("\n").find((line) => line.endsWith(archive))?.split(/\s+/)[0];
+  const wanted = sums
+    .split("\n")
+    .find((line) => line.endsWith(archive))
+    ?.split(/\s+/)[0];
   if (wanted === undefined) throw new Error(`no checksum for ${archive}`);
   const bytes = Buffer.from(await (await download(`${base}/${archive}`, RELEASE_MS_MAX)).arrayBuffer());
-  if (createHash("sha256").update(bytes).digest("hex") !== wanted) throw new Error(`${archive} does not match its checksum`);
+  if (createHash("sha256").update(bytes).digest("hex") !== wanted)
+    throw new Error(`${archive} does not match its checksum`);
   const folder = join(localDirectory, "bin", "release");
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, archive), bytes);
@@ -87,7 +106,9 @@ async function bringRelease(own: string, localDirectory: string): Promise<void> 
 
 async function download(url: string, msMax: number): Promise<Response> {
   const response = await fetch(url, { signal: AbortSignal.timeout(msMax) }).catch((error: Error) => {
-    throw new Error(`${new URL(url).host} cannot be reached (${String((error.cause as Error | undefined)?.message ?? error.message)})`);
+    throw new Error(
+      `${new URL(url).host} cannot be reached (${(error.cause as Error | undefined)?.message ?? error.message})`,
+    );
   });
   if (!response.ok) throw new Error(`${url} answers ${response.status}`);
   return response;
@@ -98,14 +119,19 @@ async function download(url: string, msMax: number): Promise<Response> {
  * the machine's; the suites are the newer ones, for bookworm's nats-server is too old, and a Go binary needs no libraries.
  */
 async function bringDebianPackage(own: string, localDirectory: string): Promise<void> {
-  if (!existsSync("/etc/apt") || spawnSync("dpkg-deb", ["--version"]).status !== 0) throw new Error("this is no Debian");
+  if (!existsSync("/etc/apt") || spawnSync("dpkg-deb", ["--version"]).status !== 0)
+    throw new Error("this is no Debian");
   const mirror = debianMirror();
   const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
   if (!existsSync(keyring)) throw new Error("the Debian archive's keys are not installed");
   const apt = join(localDirectory, "apt");
   rmSync(apt, { recursive: true, force: true });
-  for (const folder of ["state/lists/partial", "cache/archives/partial", "unpacked"]) mkdirSync(join(apt, folder), { recursive: true });
-  writeFileSync(join(apt, "sources.list"), ["sid", "trixie"].map((suite) => `deb [signed-by=${keyring}] ${mirror} ${suite} main\n`).join(""));
+  for (const folder of ["state/lists/partial", "cache/archives/partial", "unpacked"])
+    mkdirSync(join(apt, folder), { recursive: true });
+  writeFileSync(
+    join(apt, "sources.list"),
+    ["sid", "trixie"].map((suite) => `deb [signed-by=${keyring}] ${mirror} ${suite} main\n`).join(""),
+  );
   // apt splits its options at nothing but takes a path with a space only in quotes of its own configuration.
   writeFileSync(
     join(apt, "apt.conf"),
@@ -124,7 +150,9 @@ async function bringDebianPackage(own: string, localDirectory: string): Promise<
   const deb = readdirSync(apt).find((name) => name.endsWith(".deb"));
   if (deb === undefined) throw new Error("apt brought no package");
   execFileSync("dpkg-deb", ["-x", deb, "unpacked"], { cwd: apt, stdio: "ignore" });
-  const unpacked = ["usr/bin", "usr/sbin"].map((folder) => join(apt, "unpacked", folder, "nats-server")).find((path) => existsSync(path));
+  const unpacked = ["usr/bin", "usr/sbin"]
+    .map((folder) => join(apt, "unpacked", folder, "nats-server"))
+    .find((path) => existsSync(path));
   if (unpacked === undefined) throw new Error("the package holds no nats-server");
   copyFileSync(unpacked, own);
   chmodSync(own, 0o755);
@@ -139,7 +167,9 @@ function debianMirror(): string {
   }
   for (const file of files) {
     if (!existsSync(file)) continue;
-    const lines = readFileSync(file, "utf8").split("\n").filter((line) => !line.trimStart().startsWith("#"));
+    const lines = readFileSync(file, "utf8")
+      .split("\n")
+      .filter((line) => !line.trimStart().startsWith("#"));
     const found = /(https?:\/\/\S+?\/debian)\/?(?=\s|$)/m.exec(lines.join("\n"));
     if (found?.[1] !== undefined) return found[1];
   }

@@ -59,7 +59,12 @@ accounts {
 
 const ownInbox = (user: string): string[] => [`_INBOX_${user}.>`, ">"];
 
-function platformUser(user: string, password: string, publish: readonly string[], subscribe: readonly string[]): string {
+function platformUser(
+  user: string,
+  password: string,
+  publish: readonly string[],
+  subscribe: readonly string[],
+): string {
   return `{ user: ${quote(user)}, password: ${quote(password)}, permissions: { publish: { allow: ${JSON.stringify(publish)} }, subscribe: { allow: ${JSON.stringify(subscribe)} } } }`;
 }
 
@@ -69,17 +74,19 @@ function plantUser(user: string, password: string, site: string): string {
 
 /** What consuming the results takes, stream by stream, and nothing that would change them. */
 function readerMayPublish(): string[] {
-  return [streams.corrected.name, streams.events.name, streams.deadLetters.name].flatMap((name) => [
-    `$JS.API.STREAM.INFO.${name}`,
-    `$JS.API.CONSUMER.CREATE.${name}`,
-    `$JS.API.CONSUMER.CREATE.${name}.>`,
-    `$JS.API.CONSUMER.INFO.${name}.>`,
-    `$JS.API.CONSUMER.DELETE.${name}.>`,
-    `$JS.API.CONSUMER.MSG.NEXT.${name}.>`,
-    `$JS.API.STREAM.MSG.GET.${name}`,
-    `$JS.API.DIRECT.GET.${name}`,
-    `$JS.API.DIRECT.GET.${name}.>`,
-    `$JS.ACK.${name}.>`,
-    `$JS.FC.${name}.>`,
-  ]).concat("$JS.API.INFO");
+  return [streams.corrected.name, streams.events.name, streams.deadLetters.name]
+    .flatMap((name) => [
+      `$JS.API.STREAM.INFO.${name}`,
+      `$JS.API.CONSUMER.CREATE.${name}`,
+      `$JS.API.CONSUMER.CREATE.${name}.>`,
+      `$JS.API.CONSUMER.INFO.${name}.>`,
+      `$JS.API.CONSUMER.DELETE.${name}.>`,
+      `$JS.API.CONSUMER.MSG.NEXT.${name}.>`,
+      `$JS.API.STREAM.MSG.GET.${name}`,
+      `$JS.API.DIRECT.GET.${name}`,
+      `$JS.API.DIRECT.GET.${name}.>`,
+      `$JS.ACK.${name}.>`,
+      `$JS.FC.${name}.>`,
+    ])
+    .concat("$JS.API.INFO");
 }

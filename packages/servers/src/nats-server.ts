@@ -41,7 +41,8 @@ export async function startNatsServer(options: {
 async function untilAnswering(url: string, child: ChildProcess, logFile: string): Promise<void> {
   const deadline = performance.now() + START_MS_MAX;
   while (performance.now() < deadline) {
-    if (child.exitCode !== null) throw new Error(`nats-server ended with code ${child.exitCode}; its words are in ${logFile}`);
+    if (child.exitCode !== null)
+      throw new Error(`nats-server ended with code ${child.exitCode}; its words are in ${logFile}`);
     const answer = await fetch(url).catch(() => null);
     if (answer?.ok === true) return;
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -4,7 +4,17 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -42,7 +52,8 @@ export async function startPostgres(options: {
   mkdirSync(home, { recursive: true });
   const log = join(home, "postgres.log");
   await stopLeftover(data);
-  if (!existsSync(join(data, "PG_VERSION"))) initialise({ binaries, data, home, password: options.password, as, owner });
+  if (!existsSync(join(data, "PG_VERSION")))
+    initialise({ binaries, data, home, password: options.password, as, owner });
 
   const settings = {
     port: String(options.port),
@@ -58,7 +69,11 @@ export async function startPostgres(options: {
   const output = openSync(log, "a");
   if (owner !== null) chownSync(log, owner.uid, owner.gid);
   // SIGINT is PostgreSQL's fast shutdown: it ends the sessions and leaves nothing to recover.
-  const child = spawn(...guarded(join(binaries, "postgres"), args, "SIGINT"), { stdio: ["pipe", output, output], cwd: home, ...as });
+  const child = spawn(...guarded(join(binaries, "postgres"), args, "SIGINT"), {
+    stdio: ["pipe", output, output],
+    cwd: home,
+    ...as,
+  });
   const server = `postgres://postgres:${encodeURIComponent(options.password)}@127.0.0.1:${options.port}`;
   await untilAnswering(`${server}/postgres`, () => child.exitCode, log);
   await ensureDatabase(`${server}/postgres`);
@@ -79,16 +94,24 @@ function postgresBinaries(): string {
 
 /** Somebody who exists already and owns nothing much. */
 function unprivilegedOwner(): Owner {
-  const nobody = readFileSync("/etc/passwd", "utf8").split("\n").find((line) => line.startsWith("nobody:"))?.split(":");
+  const nobody = readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .find((line) => line.startsWith("nobody:"))
+    ?.split(":");
   return nobody === undefined ? { uid: 65_534, gid: 65_534 } : { uid: Number(nobody[2]), gid: Number(nobody[3]) };
 }
 
 /** Where that user may live: in the checkout if every directory above lets him through, else under the system's temporary directory. */
 function enterableHome(directory: string, owner: Owner): string {
   mkdirSync(directory, { recursive: true });
-  const reachable = spawnSync(process.execPath, ["-e", `process.chdir(${JSON.stringify(directory)})`], { ...owner, stdio: "ignore" });
+  const reachable = spawnSync(process.execPath, ["-e", `process.chdir(${JSON.stringify(directory)})`], {
+    ...owner,
+    stdio: "ignore",
+  });
   const canEnter = reachable.status === 0;
-  const home = canEnter ? directory : join(tmpdir(), `calibration-postgres-${createHash("sha256").update(directory).digest("hex").slice(0, 16)}`);
+  const home = canEnter
+    ? directory
+    : join(tmpdir(), `calibration-postgres-${createHash("sha256").update(directory).digest("hex").slice(0, 16)}`);
   mkdirSync(home, { recursive: true, mode: 0o700 });
   chownSync(home, owner.uid, owner.gid);
   chmodSync(home, 0o700);
@@ -102,12 +125,20 @@ function enterableBinaries(home: string, owner: Owner): string {
   const probe = spawnSync(join(original, "postgres"), ["--version"], { ...owner, encoding: "utf8" });
   if (probe.status === 0) return original;
   const native = join(home, "native");
-  if (!existsSync(join(native, "bin", "postgres"))) cpSync(dirname(original), native, { recursive: true, verbatimSymlinks: true });
+  if (!existsSync(join(native, "bin", "postgres")))
+    cpSync(dirname(original), native, { recursive: true, verbatimSymlinks: true });
   spawnSync("chown", ["-R", `${owner.uid}:${owner.gid}`, native]);
   return join(native, "bin");
 }
 
-function initialise(parts: { binaries: string; data: string; home: string; password: string; as: Partial<Owner>; owner: Owner | null }): void {
+function initialise(parts: {
+  binaries: string;
+  data: string;
+  home: string;
+  password: string;
+  as: Partial<Owner>;
+  owner: Owner | null;
+}): void {
   const { binaries, data, home, password, as, owner } = parts;
   // What a start that was cut off left behind is no database.
   rmSync(data, { recursive: true, force: true });
@@ -116,7 +147,20 @@ function initialise(parts: { binaries: string; data: string; home: string; passw
   if (owner !== null) chownSync(passwordFile, owner.uid, owner.gid);
   const made = spawnSync(
     join(binaries, "initdb"),
-    ["-D", data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", passwordFile, "-E", "UTF8", "--locale=C", "--no-sync"],
+    [
+      "-D",
+      data,
+      "-U",
+      "postgres",
+      "-A",
+      "scram-sha-256",
+      "--pwfile",
+      passwordFile,
+      "-E",
+      "UTF8",
+      "--locale=C",
+      "--no-sync",
+    ],
     { encoding: "utf8", cwd: home, ...as },
   );
   rmSync(passwordFile);
@@ -149,7 +193,8 @@ function isPostgresAlive(pid: number): boolean {
   }
   // The number may have gone to somebody else since.
   const command = spawnSync("ps", ["-o", "command=", "-p", String(pid)], { encoding: "utf8" });
-  if (command.error !== undefined) return existsSync(`/proc/${pid}/exe`) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("postgres");
+  if (command.error !== undefined)
+    return existsSync(`/proc/${pid}/exe`) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("postgres");
   return command.stdout.includes("postgres");
 }
 
@@ -170,7 +215,9 @@ async function untilAnswering(url: string, exitCode: () => number | null, log: s
       await client.end().catch(() => undefined);
     }
   }
-  throw new Error(`PostgreSQL did not answer within ${START_MS_MAX / 1000} s; its words are in ${log}`, { cause: last });
+  throw new Error(`PostgreSQL did not answer within ${START_MS_MAX / 1000} s; its words are in ${log}`, {
+    cause: last,
+  });
 }
 
 async function ensureDatabase(url: string): Promise<void> {

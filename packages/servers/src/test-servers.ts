@@ -28,9 +28,14 @@ export interface TestNats extends AsyncDisposable {
 /** Below the range from which the kernel takes ports for outgoing connections. */
 const PORT_FIRST = 12_000;
 const PORTS = 18_000;
-const somePort = async (): Promise<number> => (await freePort(PORT_FIRST + (randomBytes(4).readUInt32BE() % PORTS))).port;
+const somePort = async (): Promise<number> =>
+  (await freePort(PORT_FIRST + (randomBytes(4).readUInt32BE() % PORTS))).port;
 
-export async function openTestDatabaseServer(options: { localDirectory: string; say: Say; env?: NodeJS.ProcessEnv }): Promise<TestDatabaseServer> {
+export async function openTestDatabaseServer(options: {
+  localDirectory: string;
+  say: Say;
+  env?: NodeJS.ProcessEnv;
+}): Promise<TestDatabaseServer> {
   const { localDirectory, say, env = process.env } = options;
   const given = env["TEST_DATABASE_URL"];
   if (given !== undefined && env["TEST_NATS_URL"] !== undefined) {
@@ -39,7 +44,12 @@ export async function openTestDatabaseServer(options: { localDirectory: string; 
   }
   const natsBinary = await findNatsServer({ localDirectory, say, env });
   const directory = ownDirectory(localDirectory);
-  const postgres = await startPostgres({ directory, port: await somePort(), password: randomBytes(16).toString("hex"), fsync: false });
+  const postgres = await startPostgres({
+    directory,
+    port: await somePort(),
+    password: randomBytes(16).toString("hex"),
+    fsync: false,
+  });
   say("servers: embedded nats-server and PostgreSQL");
   return {
     kind: "embedded",

@@ -32,7 +32,10 @@ export function admit(facts: Pick<Facts, "at">, message: Heard, retentionDays: n
   const sensor = name === null ? null : facts.at(name.site, name.key, message.storedMs);
   if (parsed.refusals[0]?.index === -1) return { message, sensor: null, parsed };
   if (sensor === null) {
-    const detail = name === null ? "site or key is not a token of 1 to 64 letters, digits, _ or -" : "no sensor of this site and key";
+    const detail =
+      name === null
+        ? "site or key is not a token of 1 to 64 letters, digits, _ or -"
+        : "no sensor of this site and key";
     return {
       message,
       sensor,

@@ -52,7 +52,10 @@ export async function openBus(options: BusOptions): Promise<Bus> {
 }
 
 /** Makes the streams that are missing. One that is there keeps its partitions: they are a property of what it holds. */
-export async function ensureStreams(bus: Bus, options: { partitions: number; keys?: readonly StreamKey[] }): Promise<void> {
+export async function ensureStreams(
+  bus: Bus,
+  options: { partitions: number; keys?: readonly StreamKey[] },
+): Promise<void> {
   for (const key of options.keys ?? (Object.keys(streams) as StreamKey[])) {
     const declared = streams[key];
     const config = {
@@ -84,10 +87,12 @@ export async function ensureStreams(bus: Bus, options: { partitions: number; key
 }
 
 /** What identifies a stream: when it was made, and into how many partitions it files. */
-export async function readingsStream(bus: Bus): Promise<{ created: string; partitions: number; firstSequence: number; lastSequence: number }> {
+export async function readingsStream(
+  bus: Bus,
+): Promise<{ created: string; partitions: number; firstSequence: number; lastSequence: number }> {
   const info = await bus.manager.streams.info(streams.readings.name);
   return {
-    created: String(info.created),
+    created: info.created,
     partitions: Number(info.config.metadata?.["partitions"] ?? 16),
     firstSequence: info.state.first_seq,
     lastSequence: info.state.last_seq,

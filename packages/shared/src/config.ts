@@ -21,7 +21,13 @@ export const text = (name: string, meaning: string, fallback?: string): Knob<str
   ...(fallback === undefined ? {} : { fallback }),
 });
 
-export const integer = (name: string, meaning: string, fallback: number, least: number, most: number): Knob<number> => ({
+export const integer = (
+  name: string,
+  meaning: string,
+  fallback: number,
+  least: number,
+  most: number,
+): Knob<number> => ({
   name,
   meaning,
   fallback,
@@ -32,7 +38,12 @@ export const integer = (name: string, meaning: string, fallback: number, least: 
   },
 });
 
-export const oneOf = <T extends string>(name: string, meaning: string, choices: readonly T[], fallback: T): Knob<T> => ({
+export const oneOf = <T extends string>(
+  name: string,
+  meaning: string,
+  choices: readonly T[],
+  fallback: T,
+): Knob<T> => ({
   name,
   meaning,
   fallback,
@@ -40,7 +51,9 @@ export const oneOf = <T extends string>(name: string, meaning: string, choices: 
   parse: (given) => choices.find((choice) => choice === given),
 });
 
-type Values<K extends Record<string, Knob<unknown>>> = { readonly [P in keyof K]: K[P] extends Knob<infer T> ? T : never };
+type Values<K extends Record<string, Knob<unknown>>> = {
+  readonly [P in keyof K]: K[P] extends Knob<infer T> ? T : never;
+};
 
 /** @throws Error that names every setting that is missing or wrong. */
 export function readKnobs<K extends Record<string, Knob<unknown>>>(knobs: K, env: Env): Values<K> {
@@ -68,8 +81,20 @@ export const commonKnobs = {
   natsPassword: text("NATS_PASSWORD", "its password", ""),
   databaseUrl: text("DATABASE_URL", "the PostgreSQL database, postgres://user:password@host:port/name"),
   logLevel: oneOf("LOG_LEVEL", "how much is logged", ["fatal", "error", "warn", "info", "debug", "trace"], "info"),
-  metricsPort: integer("METRICS_PORT", "where /healthz, /readyz and /metrics answer; 0 takes any free port", 0, 0, 65_535),
+  metricsPort: integer(
+    "METRICS_PORT",
+    "where /healthz, /readyz and /metrics answer; 0 takes any free port",
+    0,
+    0,
+    65_535,
+  ),
   metricsHost: text("METRICS_HOST", "the address they listen on", "127.0.0.1"),
-  retentionDays: integer("READINGS_RETENTION_DAYS", "readings older than this are refused and dropped; 0 keeps them for ever", 0, 0, 36_500),
+  retentionDays: integer(
+    "READINGS_RETENTION_DAYS",
+    "readings older than this are refused and dropped; 0 keeps them for ever",
+    0,
+    0,
+    36_500,
+  ),
   partitions: integer("PARTITIONS", "into how many partitions a new READINGS stream is divided", 16, 1, 1024),
 } as const;

@@ -16,7 +16,10 @@ const POOL_SIZE = 6;
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
 /** Opens a pool of connections; PostgreSQL must answer once before this returns. */
-export async function openDatabase(databaseUrl: string, options: { poolSize?: number; name?: string } = {}): Promise<Database> {
+export async function openDatabase(
+  databaseUrl: string,
+  options: { poolSize?: number; name?: string } = {},
+): Promise<Database> {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: options.poolSize ?? POOL_SIZE,
@@ -58,5 +61,10 @@ export function isDatabaseTrouble(error: unknown): boolean {
     if (/^(08|40|53|55|57|58|25P03)/.test(code)) return true;
     if (/^E[A-Z]+$/.test(code)) return true;
   }
-  return error instanceof Error && /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/.test(error.message);
+  return (
+    error instanceof Error &&
+    /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/.test(
+      error.message,
+    )
+  );
 }

@@ -133,7 +133,9 @@ export function createFacts(pool: Pick<Pool, "query">): Facts {
       }
       const missing = [...names].filter(({ site, key }) => !byName.has(`${site}.${key}`));
       // A name made anew after its sensor was deleted is another sensor: a known name is looked up again when it is gone.
-      const gone = [...names].filter(({ site, key }) => byName.has(`${site}.${key}`) && at(site, key, storedMs) === null);
+      const gone = [...names].filter(
+        ({ site, key }) => byName.has(`${site}.${key}`) && at(site, key, storedMs) === null,
+      );
       if (missing.length + gone.length > 0) await lookUp([...missing, ...gone]);
     },
     at,
@@ -150,7 +152,9 @@ export function createFacts(pool: Pick<Pool, "query">): Facts {
         site,
         key,
         body: version.body,
-        calibrations: all.every((one) => one.validFromMs <= storedMs) ? all : all.filter((one) => one.validFromMs <= storedMs),
+        calibrations: all.every((one) => one.validFromMs <= storedMs)
+          ? all
+          : all.filter((one) => one.validFromMs <= storedMs),
         model: (type) => known.promotions[type].findLast((promotion) => promotion.validFromMs <= storedMs) ?? null,
       };
     }
@@ -168,7 +172,7 @@ function addFact(known: KnownSensor, row: FactRow): void {
   } else if (row.kind === "calibration") {
     const body = row.body as Omit<CalibrationFact, "validFromMs">;
     if (known.calibrations.some((calibration) => calibration.id === body.id)) return;
-    known.calibrations.push({ ...body, appliedAtMs: Math.round(Number(body.appliedAtMs)), validFromMs });
+    known.calibrations.push({ ...body, appliedAtMs: Math.round(body.appliedAtMs), validFromMs });
     known.calibrations.sort((a, b) => a.appliedAtMs - b.appliedAtMs || a.id - b.id);
   } else {
     const { type, modelId, version } = row.body as { type: ModelType; modelId: number; version: number };

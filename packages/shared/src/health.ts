@@ -28,7 +28,9 @@ export async function openHealth(options: { service: string; host: string; port:
       } else if (request.url === "/readyz") {
         response.statusCode = troubles.size === 0 ? 200 : 503;
         response.setHeader("content-type", "application/json");
-        response.end(JSON.stringify({ status: troubles.size === 0 ? "ready" : "unready", troubles: Object.fromEntries(troubles) }));
+        response.end(
+          JSON.stringify({ status: troubles.size === 0 ? "ready" : "unready", troubles: Object.fromEntries(troubles) }),
+        );
       } else {
         response.statusCode = 404;
         response.end();

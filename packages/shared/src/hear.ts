@@ -148,7 +148,12 @@ async function runPartition(parts: HearingParts, partition: number, stop: AbortS
   parts.dropped?.(partition);
 }
 
-async function ownPartition(parts: HearingParts, partition: number, stop: AbortSignal, working: () => void): Promise<void> {
+async function ownPartition(
+  parts: HearingParts,
+  partition: number,
+  stop: AbortSignal,
+  working: () => void,
+): Promise<void> {
   const { bus, database, service, log, metrics } = parts;
   const stream = await readingsStream(bus);
   const begun = await beginAttempt(database.pool, service, partition, stream.created, stream.lastSequence);
@@ -157,9 +162,12 @@ async function ownPartition(parts: HearingParts, partition: number, stop: AbortS
     log.info({ partition, facts: begun.untold.length }, "told what may not have been told");
   }
   let kept = begun.kept;
-  if (begun.fresh === false && kept + 1 < stream.firstSequence && kept > 0 && begun.attempts === 1) {
+  if (!begun.fresh && kept + 1 < stream.firstSequence && kept > 0 && begun.attempts === 1) {
     metrics.lost.inc();
-    log.warn({ partition, position: kept, firstSequence: stream.firstSequence }, "the stream begins after the position");
+    log.warn(
+      { partition, position: kept, firstSequence: stream.firstSequence },
+      "the stream begins after the position",
+    );
   }
   const handler = await parts.open(partition, { kept, snapshot: begun.snapshot });
 
@@ -184,10 +192,20 @@ async function ownPartition(parts: HearingParts, partition: number, stop: AbortS
       const refolded = taken.filter((message) => message.sequence <= kept);
       const heard = taken.filter((message) => message.sequence > kept);
       if (refolded.length > 0) {
-        await handler.refold?.({ partition, streamCreated: stream.created, messages: refolded, lastSequence: refolded.at(-1)!.sequence });
+        await handler.refold?.({
+          partition,
+          streamCreated: stream.created,
+          messages: refolded,
+          lastSequence: refolded.at(-1)!.sequence,
+        });
       }
       if (heard.length === 0) continue;
-      const batch: Batch = { partition, streamCreated: stream.created, messages: heard, lastSequence: heard.at(-1)!.sequence };
+      const batch: Batch = {
+        partition,
+        streamCreated: stream.created,
+        messages: heard,
+        lastSequence: heard.at(-1)!.sequence,
+      };
       const givenUp = oneByOne && attempts > ATTEMPTS_MAX;
       const keep = givenUp ? giveUp(service, batch) : await handler.decide(batch);
       // What the last batch came to must be out before its place in the position is written over.
@@ -213,7 +231,10 @@ async function ownPartition(parts: HearingParts, partition: number, stop: AbortS
       metrics.batchSeconds.observe((performance.now() - started) / 1000);
       metrics.lag.set({ partition: String(partition) }, messages.getPending());
       for (const [what, count] of Object.entries(outcome.counted ?? {})) metrics.counted.inc({ what }, count);
-      log.debug({ partition, messages: heard.length, kept, traceparent: heard.at(-1)?.traceparent ?? undefined }, "batch kept");
+      log.debug(
+        { partition, messages: heard.length, kept, traceparent: heard.at(-1)?.traceparent ?? undefined },
+        "batch kept",
+      );
       telling = outcome.tell.length === 0 ? Promise.resolve() : say(bus, outcome.tell);
       // A failure is met at the next `await telling`; until then it may not count as unhandled.
       telling.catch(() => undefined);
@@ -277,8 +298,22 @@ function added(counters: Counters, more: Readonly<Counters>): Counters {
 }
 
 /** Counts a beginning, so that a batch that kills the process again and again is noticed. */
-async function beginAttempt(pool: pg.Pool, service: string, partition: number, created: string, lastSequence: number): Promise<Begun> {
-  const found = await pool.query<{ kept: number; snapshot: number; attempts: number; untold: Telling[]; counters: Counters; stream_created: string; fresh: boolean }>(
+async function beginAttempt(
+  pool: pg.Pool,
+  service: string,
+  partition: number,
+  created: string,
+  lastSequence: number,
+): Promise<Begun> {
+  const found = await pool.query<{
+    kept: number;
+    snapshot: number;
+    attempts: number;
+    untold: Telling[];
+    counters: Counters;
+    stream_created: string;
+    fresh: boolean;
+  }>(
     `insert into stream_positions as p (service, partition, stream_created, kept, told, snapshot, attempts, untold, counters)
      values ($1, $2, $3, 0, 0, 0, 1, '[]', '{}')
      on conflict (service, partition) do update set attempts = p.attempts + 1
@@ -299,15 +334,20 @@ async function beginAttempt(pool: pg.Pool, service: string, partition: number, c
 /** Broken connections are no fault of the batch that met them. */
 async function forgiveAttempt(pool: pg.Pool, service: string, partition: number, kept: number): Promise<void> {
   await pool
-    .query("update stream_positions set attempts = greatest(attempts - 1, 0) where service = $1 and partition = $2 and kept = $3", [
-      service,
-      partition,
-      kept,
-    ])
+    .query(
+      "update stream_positions set attempts = greatest(attempts - 1, 0) where service = $1 and partition = $2 and kept = $3",
+      [service, partition, kept],
+    )
     .catch(() => undefined);
 }
 
-async function holdPosition(transaction: pg.PoolClient, service: string, partition: number, created: string, kept: number): Promise<void> {
+async function holdPosition(
+  transaction: pg.PoolClient,
+  service: string,
+  partition: number,
+  created: string,
+  kept: number,
+): Promise<void> {
   const held = await transaction.query<{ kept: number; stream_created: string }>(
     "select kept, stream_created from stream_positions where service = $1 and partition = $2 for update",
     [service, partition],
@@ -318,7 +358,14 @@ async function holdPosition(transaction: pg.PoolClient, service: string, partiti
   }
 }
 
-async function movePosition(transaction: pg.PoolClient, service: string, partition: number, kept: number, outcome: Kept, counters: Counters): Promise<void> {
+async function movePosition(
+  transaction: pg.PoolClient,
+  service: string,
+  partition: number,
+  kept: number,
+  outcome: Kept,
+  counters: Counters,
+): Promise<void> {
   await transaction.query(
     `update stream_positions set told = kept, kept = $3, untold = $4, counters = $5, attempts = 0,
        snapshot = case when $6 then $3 else snapshot end
@@ -355,7 +402,10 @@ function giveUp(service: string, batch: Batch): (transaction: pg.PoolClient) => 
 const GIVEN_UP_INDEX: Readonly<Record<string, number>> = { ingest: -2, anomaly: -3, drift: -4, calibration: -5 };
 
 function isBusTrouble(error: unknown): boolean {
-  return error instanceof Error && /timeout|no responders|connection|disconnect|closed|jetstream|heartbeat/i.test(`${error.name} ${error.message}`);
+  return (
+    error instanceof Error &&
+    /timeout|no responders|connection|disconnect|closed|jetstream|heartbeat/i.test(`${error.name} ${error.message}`)
+  );
 }
 
 function sleep(ms: number, stop: AbortSignal): Promise<void> {

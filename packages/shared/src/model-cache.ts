@@ -75,7 +75,8 @@ export function createModelCache<M>(parts: {
       const soundIds = new Set(sound.rows.map((row) => row.id));
       for (const id of part) {
         const one = cached.get(id);
-        if (!soundIds.has(id) && one !== undefined) refuse({ id, version: one.version }, "model_damaged", "damaged while in use");
+        if (!soundIds.has(id) && one !== undefined)
+          refuse({ id, version: one.version }, "model_damaged", "damaged while in use");
       }
     }
   };
@@ -95,7 +96,8 @@ export function createModelCache<M>(parts: {
       );
       lookups.inc({ outcome: "miss" }, missing.length);
       for (const row of found.rows) open(row);
-      for (const id of missing) if (!cached.has(id)) cached.set(id, { model: null, version: 0, reason: "model_missing" });
+      for (const id of missing)
+        if (!cached.has(id)) cached.set(id, { model: null, version: 0, reason: "model_missing" });
     },
     get(modelId) {
       const found = cached.get(modelId) ?? null;

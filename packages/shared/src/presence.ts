@@ -52,7 +52,8 @@ export async function openPresence(bus: Pick<Bus, "connection">, service: string
     },
   });
   const beat = (leaving = false) => {
-    if (!bus.connection.isClosed()) bus.connection.publish(subject, JSON.stringify({ replica, leaving } satisfies Beat));
+    if (!bus.connection.isClosed())
+      bus.connection.publish(subject, JSON.stringify({ replica, leaving } satisfies Beat));
   };
   beat();
   const beating = setInterval(() => {

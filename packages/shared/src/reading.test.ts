@@ -20,7 +20,9 @@ describe("a message", () => {
   });
 
   it("loses only its bad elements", () => {
-    const parsed = parse(`[{"value": 1, "timestamp": ${STORED_MS}}, {"value": "2"}, {"value": 3, "timestamp": ${STORED_MS - 1}}]`);
+    const parsed = parse(
+      `[{"value": 1, "timestamp": ${STORED_MS}}, {"value": "2"}, {"value": 3, "timestamp": ${STORED_MS - 1}}]`,
+    );
     expect(parsed.readings.map((reading) => reading.value)).toEqual([1, 3]);
     expect(parsed.refusals).toEqual([{ index: 1, reason: "invalid_reading", detail: "value must be a finite number" }]);
   });
@@ -68,7 +70,9 @@ describe("an instant", () => {
 
 it("too old is judged against the instant the message was stored", () => {
   const day = 86_400_000;
-  const parsed = parse(`[{"value": 1, "timestamp": ${STORED_MS - 2 * day}}, 5, {"value": 2, "timestamp": ${STORED_MS}}]`);
+  const parsed = parse(
+    `[{"value": 1, "timestamp": ${STORED_MS - 2 * day}}, 5, {"value": 2, "timestamp": ${STORED_MS}}]`,
+  );
   const refused = refuseTooOld(parsed, STORED_MS, 1);
   expect(refused.readings.map((reading) => reading.value)).toEqual([2]);
   expect(refused.refusals.map(({ index, reason }) => [index, reason])).toEqual([

@@ -56,9 +56,14 @@ export function parseInstant(text: string): number | null {
   if (match === null) return null;
   const [, year, month, day, hour, minute, second, fraction, offset] = match;
   const [y, mo, d, h, mi, s] = [year, month, day, hour, minute, second ?? "0"].map(Number) as [
-    number, number, number, number, number, number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
   ];
-  const leap = mo === 2 && (y % 4 === 0 && (y % 100 !== 0 || y % 400 === 0)) ? 1 : 0;
+  const leap = mo === 2 && y % 4 === 0 && (y % 100 !== 0 || y % 400 === 0) ? 1 : 0;
   if (mo < 1 || mo > 12 || d < 1 || d > DAYS_OF_MONTH[mo - 1]! + leap || h > 23 || mi > 59 || s > 59) return null;
   const milliseconds = Number((fraction ?? "0").padEnd(3, "0").slice(0, 3));
   let offsetMinutes = 0;
@@ -102,7 +107,10 @@ export function parseMessage(payload: Uint8Array, storedMs: number): Parsed {
   const elements = isArray ? (body as unknown[]) : [body];
   if (elements.length === 0) return refusedWhole("invalid_reading", "an empty array");
   if (elements.length > READINGS_PER_MESSAGE_MAX) {
-    return { ...refusedWhole("too_large", `${elements.length} readings, at most ${READINGS_PER_MESSAGE_MAX}`), published: elements.length };
+    return {
+      ...refusedWhole("too_large", `${elements.length} readings, at most ${READINGS_PER_MESSAGE_MAX}`),
+      published: elements.length,
+    };
   }
   const readings: Reading[] = [];
   const refusals: Refusal[] = [];

@@ -244,13 +244,17 @@ export const sensorStatus = pgTable("sensor_status", {
 });
 
 /** The small state of a sensor, written with every batch: the newest reading, the open episode, who was told what. */
-export const anomalyState = pgTable("anomaly_state", {
-  sensorId: integer("sensor_id").primaryKey(),
-  partition: integer("partition").notNull(),
-  body: jsonb("body").notNull(),
-  /** When a tick should look for a gap, or grade one again; null: nothing is awaited. */
-  gapDueAt: instant("gap_due_at"),
-}, (table) => [index("anomaly_state_gap").on(table.partition, table.gapDueAt)]);
+export const anomalyState = pgTable(
+  "anomaly_state",
+  {
+    sensorId: integer("sensor_id").primaryKey(),
+    partition: integer("partition").notNull(),
+    body: jsonb("body").notNull(),
+    /** When a tick should look for a gap, or grade one again; null: nothing is awaited. */
+    gapDueAt: instant("gap_due_at"),
+  },
+  (table) => [index("anomaly_state_gap").on(table.partition, table.gapDueAt)],
+);
 
 /** The large state of a sensor, a fold of the log up to `position`; the rest is read again at a take-over. */
 export const noveltySnapshots = pgTable(

@@ -17,7 +17,10 @@ const monthStart = (month: number): string => new Date(Date.UTC(Math.floor(month
 const FIRST_MONTH = 2000 * 12;
 const MONTHS_AHEAD_MAX = 2;
 
-export function createTimePartitions(pool: Pick<Pool, "query">, table: "readings" | "corrected_readings"): TimePartitions {
+export function createTimePartitions(
+  pool: Pick<Pool, "query">,
+  table: "readings" | "corrected_readings",
+): TimePartitions {
   const made = new Set<number>();
   return {
     async ensure(timestampsMs) {

@@ -27,7 +27,10 @@ export const READINGS_GROWTH_SHARE = 0.2;
 export const READINGS_GROWTH_MIN = 100;
 
 /** Puts requests on the queue; the same request twice is one. */
-export async function requestTraining(bus: Pick<Bus, "jetstream">, requests: readonly TrainingRequest[]): Promise<void> {
+export async function requestTraining(
+  bus: Pick<Bus, "jetstream">,
+  requests: readonly TrainingRequest[],
+): Promise<void> {
   await say(
     bus,
     requests.map((request) => ({
@@ -70,7 +73,8 @@ const FIND_DUE = `
    where case when model_type = 'calibration' then calibrations >= $4::bigint else readings > 0 end
    order by sensor_id, model_type`;
 
-const GOOD_READINGS = "select count(*)::int as n from (select 1 from readings where sensor_id = $1 and quality = 0 limit $2) as few";
+const GOOD_READINGS =
+  "select count(*)::int as n from (select 1 from readings where sensor_id = $1 and quality = 0 limit $2) as few";
 
 /** Good readings of a sensor, counted up to a limit. */
 export async function countGoodReadings(pool: Pick<Pool, "query">, sensorId: number, most: number): Promise<number> {
@@ -97,12 +101,19 @@ export interface CalibrationWithRaw {
 }
 
 /** A sensor's calibrations, oldest first, each with what the sensor said before it. */
-export async function findCalibrationPairs(pool: Pick<Pool, "query">, sensorId: number, readingsBefore: number): Promise<CalibrationWithRaw[]> {
+export async function findCalibrationPairs(
+  pool: Pick<Pool, "query">,
+  sensorId: number,
+  readingsBefore: number,
+): Promise<CalibrationWithRaw[]> {
   return (await pool.query<CalibrationWithRaw>(PAIRS, [sensorId, readingsBefore])).rows;
 }
 
 /** The models that should be trained now. A sensor that is short of data is not due. */
-export async function findDue(pool: Pick<Pool, "query">, options: { maxAgeDays?: number; formatVersion: number; readingsBefore: number }): Promise<DueModel[]> {
+export async function findDue(
+  pool: Pick<Pool, "query">,
+  options: { maxAgeDays?: number; formatVersion: number; readingsBefore: number },
+): Promise<DueModel[]> {
   const found = await pool.query<{ sensor_id: number; model_type: ModelType; because: string | null }>(FIND_DUE, [
     options.maxAgeDays ?? MODEL_AGE_DAYS_MAX,
     READINGS_GROWTH_SHARE,
@@ -112,12 +123,18 @@ export async function findDue(pool: Pick<Pool, "query">, options: { maxAgeDays?:
   ]);
   const due: DueModel[] = [];
   for (const { sensor_id: sensorId, model_type: modelType, because } of found.rows) {
-    if (because !== null && (await hasEnough(pool, sensorId, modelType, options.readingsBefore))) due.push({ sensorId, modelType, because });
+    if (because !== null && (await hasEnough(pool, sensorId, modelType, options.readingsBefore)))
+      due.push({ sensorId, modelType, because });
   }
   return due;
 }
 
-async function hasEnough(pool: Pick<Pool, "query">, sensorId: number, modelType: ModelType, readingsBefore: number): Promise<boolean> {
+async function hasEnough(
+  pool: Pick<Pool, "query">,
+  sensorId: number,
+  modelType: ModelType,
+  readingsBefore: number,
+): Promise<boolean> {
   if (modelType === "calibration") {
     const pairs = await findCalibrationPairs(pool, sensorId, readingsBefore);
     return pairs.filter(({ raw_value: raw }) => raw !== null).length >= CALIBRATIONS_WITH_READINGS_MIN;

@@ -91,7 +91,11 @@ export function judgeReadings(parts: {
         const ids = await keepAttended(transaction, partition, [...touched.values()]);
         const resolved = await resolveKept(transaction, resolutionsOfOld, batch);
         if (snapshot) await writeSnapshot(transaction, batch.lastSequence);
-        return { tell: [...anomalyTellings([...touched.values()], ids, batch.streamCreated), ...resolved], counted, snapshot };
+        return {
+          tell: [...anomalyTellings([...touched.values()], ids, batch.streamCreated), ...resolved],
+          counted,
+          snapshot,
+        };
       };
     },
 
@@ -104,7 +108,13 @@ export function judgeReadings(parts: {
         const context = contextOf(sensor!);
         for (const reading of parsed.readings) {
           if (reading.quality === "bad" || reading.timestampMs <= known.memory.newestMs) continue;
-          fold(known.memory, reading.timestampMs, reading.value, context.calendar(reading.timestampMs).localSeconds, memoryContextOf(context));
+          fold(
+            known.memory,
+            reading.timestampMs,
+            reading.value,
+            context.calendar(reading.timestampMs).localSeconds,
+            memoryContextOf(context),
+          );
         }
         known.folded = message.sequence;
         known.dirty = true;
@@ -121,10 +131,22 @@ export function judgeReadings(parts: {
   }
 
   /** Brings in the state of every sensor the batch may touch; returns those that a tick should look at. */
-  async function loadAll(batch: Batch, admitted: readonly Admitted[]): Promise<Map<number, { site: string; key: string }>> {
-    const lastTickMs = Math.max(0, ...batch.messages.filter((one) => one.subject.startsWith("ticks.")).map((one) => one.storedMs));
-    const overdue = lastTickMs === 0 ? new Map<number, { site: string; key: string }>() : await findOverdue(pool, partition, lastTickMs);
-    const resolving = batch.messages.filter((one) => one.subject.startsWith("resolutions.")).map(resolutionOf).filter((one) => one !== null);
+  async function loadAll(
+    batch: Batch,
+    admitted: readonly Admitted[],
+  ): Promise<Map<number, { site: string; key: string }>> {
+    const lastTickMs = Math.max(
+      0,
+      ...batch.messages.filter((one) => one.subject.startsWith("ticks.")).map((one) => one.storedMs),
+    );
+    const overdue =
+      lastTickMs === 0
+        ? new Map<number, { site: string; key: string }>()
+        : await findOverdue(pool, partition, lastTickMs);
+    const resolving = batch.messages
+      .filter((one) => one.subject.startsWith("resolutions."))
+      .map(resolutionOf)
+      .filter((one) => one !== null);
     await facts.refresh([...overdue.values(), ...resolving], Math.max(0, ...batch.messages.map((one) => one.storedMs)));
     const wanted = new Set([
       ...admitted.map(({ sensor }) => sensor!.sensorId),
@@ -162,7 +184,10 @@ export function judgeReadings(parts: {
     };
   }
 
-  function touch(sensor: Pick<SensorAt, "sensorId" | "site" | "key">, touched: Map<number, AttendedSensor>): AttendedSensor {
+  function touch(
+    sensor: Pick<SensorAt, "sensorId" | "site" | "key">,
+    touched: Map<number, AttendedSensor>,
+  ): AttendedSensor {
     const found = touched.get(sensor.sensorId);
     if (found !== undefined) return found;
     const fresh: AttendedSensor = {
@@ -179,7 +204,11 @@ export function judgeReadings(parts: {
     return fresh;
   }
 
-  async function attendMessage({ message, sensor, parsed }: Admitted, touched: Map<number, AttendedSensor>, counted: Record<string, number>): Promise<void> {
+  async function attendMessage(
+    { message, sensor, parsed }: Admitted,
+    touched: Map<number, AttendedSensor>,
+    counted: Record<string, number>,
+  ): Promise<void> {
     const known = sensors.get(sensor!.sensorId)!;
     const attended = touch(sensor!, touched);
     const context = contextOf(sensor!);
@@ -191,7 +220,11 @@ export function judgeReadings(parts: {
         attended.changes.push(...mark(message, attendPresence(attention, memory, reading, sensor!.body)));
         continue;
       }
-      if (!isNew && (isAmongRecent(memory, one.timestampMs) || (await keptBefore(pool, sensor!.sensorId, one.timestampMs, message.sequence)))) {
+      if (
+        !isNew &&
+        (isAmongRecent(memory, one.timestampMs) ||
+          (await keptBefore(pool, sensor!.sensorId, one.timestampMs, message.sequence)))
+      ) {
         continue;
       }
       const { changes, method, fallbackReason } = isNew
@@ -199,7 +232,8 @@ export function judgeReadings(parts: {
         : attendLate(reading, context);
       attended.changes.push(...mark(message, changes));
       counted[`judged_${method}`] = (counted[`judged_${method}`] ?? 0) + 1;
-      if (fallbackReason !== null) counted[`fallback_${fallbackReason}`] = (counted[`fallback_${fallbackReason}`] ?? 0) + 1;
+      if (fallbackReason !== null)
+        counted[`fallback_${fallbackReason}`] = (counted[`fallback_${fallbackReason}`] ?? 0) + 1;
       readingsSinceSnapshot++;
     }
     known.folded = message.sequence;
@@ -209,7 +243,11 @@ export function judgeReadings(parts: {
     attended.intervalS = learntIntervalS(known.memory.watch);
   }
 
-  function attendTicks(message: Heard, overdue: ReadonlyMap<number, { site: string; key: string }>, touched: Map<number, AttendedSensor>): void {
+  function attendTicks(
+    message: Heard,
+    overdue: ReadonlyMap<number, { site: string; key: string }>,
+    touched: Map<number, AttendedSensor>,
+  ): void {
     for (const [sensorId, { site, key }] of overdue) {
       const sensor = facts.at(site, key, message.storedMs);
       const known = sensors.get(sensorId);
@@ -225,7 +263,12 @@ export function judgeReadings(parts: {
     const resolution = resolutionOf(message);
     const known = resolution === null ? undefined : sensors.get(resolution.sensor_id);
     if (resolution === null || known === undefined) return;
-    const change = attendResolution(known.attention, Date.parse(resolution.started_at), message.storedMs, resolution.note);
+    const change = attendResolution(
+      known.attention,
+      Date.parse(resolution.started_at),
+      message.storedMs,
+      resolution.note,
+    );
     if (change === null) {
       old.push(resolution);
       return;
@@ -238,7 +281,12 @@ export function judgeReadings(parts: {
 
   async function writeSnapshot(transaction: Parameters<typeof keepMemories>[0], position: number): Promise<void> {
     const dirty = [...sensors].filter(([, one]) => one.dirty);
-    await keepMemories(transaction, partition, position, dirty.map(([sensorId, one]) => ({ sensorId, memory: one.memory })));
+    await keepMemories(
+      transaction,
+      partition,
+      position,
+      dirty.map(([sensorId, one]) => ({ sensorId, memory: one.memory })),
+    );
     for (const [, one] of dirty) one.dirty = false;
     readingsSinceSnapshot = 0;
     snapshotAt = performance.now();

@@ -31,7 +31,10 @@ export async function findAttentions(pool: Queryable, sensorIds: readonly number
   return new Map(found.rows.map((row) => [row.sensor_id, row.body]));
 }
 
-export async function findMemories(pool: Queryable, sensorIds: readonly number[]): Promise<Map<number, { memory: Memory; position: number }>> {
+export async function findMemories(
+  pool: Queryable,
+  sensorIds: readonly number[],
+): Promise<Map<number, { memory: Memory; position: number }>> {
   const found = await pool.query<{ sensor_id: number; position: number; body: Buffer }>(
     "select sensor_id, position, body from novelty_snapshots where sensor_id = any($1::int[])",
     [sensorIds],
@@ -40,7 +43,11 @@ export async function findMemories(pool: Queryable, sensorIds: readonly number[]
 }
 
 /** The sensors of a partition whose silence may have become a gap by then, or a worse one. */
-export async function findOverdue(pool: Queryable, partition: number, byMs: number): Promise<Map<number, { site: string; key: string }>> {
+export async function findOverdue(
+  pool: Queryable,
+  partition: number,
+  byMs: number,
+): Promise<Map<number, { site: string; key: string }>> {
   const found = await pool.query<{ sensor_id: number; site: string; key: string }>(
     `select s.sensor_id, n.site, n.key from anomaly_state s join sensors n on n.id = s.sensor_id
       where s.partition = $1 and s.gap_due_at <= to_timestamp($2 / 1000.0) order by s.sensor_id`,
@@ -50,7 +57,12 @@ export async function findOverdue(pool: Queryable, partition: number, byMs: numb
 }
 
 /** Whether a reading of that instant came earlier in the log, so that this one is a repeat. */
-export async function keptBefore(pool: Queryable, sensorId: number, timestampMs: number, sequence: number): Promise<boolean> {
+export async function keptBefore(
+  pool: Queryable,
+  sensorId: number,
+  timestampMs: number,
+  sequence: number,
+): Promise<boolean> {
   const found = await pool.query(
     "select 1 from readings where sensor_id = $1 and timestamp = to_timestamp($2 / 1000.0) and stream_sequence < $3",
     [sensorId, timestampMs, sequence],
@@ -72,7 +84,11 @@ const KEEP_ANOMALY = `
   returning id`;
 
 /** Writes what changed; returns the ids of the anomalies, by sensor and beginning. */
-export async function keepAttended(transaction: pg.PoolClient, partition: number, sensors: readonly AttendedSensor[]): Promise<Map<string, number>> {
+export async function keepAttended(
+  transaction: pg.PoolClient,
+  partition: number,
+  sensors: readonly AttendedSensor[],
+): Promise<Map<string, number>> {
   const ids = new Map<string, number>();
   if (sensors.length === 0) return ids;
   const rows = sensors.toSorted((a, b) => a.sensorId - b.sensorId);
@@ -81,7 +97,12 @@ export async function keepAttended(transaction: pg.PoolClient, partition: number
     text: `insert into anomaly_state (sensor_id, partition, body, gap_due_at)
       select s, $2, b, to_timestamp(g / 1000.0) from unnest($1::int[], $3::jsonb[], $4::float8[]) as u(s, b, g)
       on conflict (sensor_id) do update set partition = excluded.partition, body = excluded.body, gap_due_at = excluded.gap_due_at`,
-    values: [rows.map((row) => row.sensorId), partition, rows.map((row) => JSON.stringify(row.attention)), rows.map((row) => row.lookMs)],
+    values: [
+      rows.map((row) => row.sensorId),
+      partition,
+      rows.map((row) => JSON.stringify(row.attention)),
+      rows.map((row) => row.lookMs),
+    ],
   });
   const heard = rows.filter((row) => row.learning !== null);
   if (heard.length > 0) {
@@ -90,7 +111,11 @@ export async function keepAttended(transaction: pg.PoolClient, partition: number
       text: `insert into sensor_status (sensor_id, learning, learnt_interval_s)
         select s, l, i from unnest($1::int[], $2::jsonb[], $3::float8[]) as u(s, l, i)
         on conflict (sensor_id) do update set learning = excluded.learning, learnt_interval_s = excluded.learnt_interval_s`,
-      values: [heard.map((row) => row.sensorId), heard.map((row) => JSON.stringify(row.learning)), heard.map((row) => row.intervalS)],
+      values: [
+        heard.map((row) => row.sensorId),
+        heard.map((row) => JSON.stringify(row.learning)),
+        heard.map((row) => row.intervalS),
+      ],
     });
   }
   for (const row of rows) {
@@ -98,7 +123,11 @@ export async function keepAttended(transaction: pg.PoolClient, partition: number
     const episodes = new Map<number, Episode>(row.changes.map(({ episode }) => [episode.startedMs, episode]));
     if (row.attention.episode !== null) episodes.set(row.attention.episode.startedMs, row.attention.episode);
     for (const episode of episodes.values()) {
-      const kept = await transaction.query<{ id: number }>({ name: "keep-anomaly", text: KEEP_ANOMALY, values: anomalyColumns(row.sensorId, episode) });
+      const kept = await transaction.query<{ id: number }>({
+        name: "keep-anomaly",
+        text: KEEP_ANOMALY,
+        values: anomalyColumns(row.sensorId, episode),
+      });
       ids.set(`${row.sensorId} ${episode.startedMs}`, kept.rows[0]!.id);
     }
   }
@@ -127,7 +156,11 @@ const anomalyColumns = (sensorId: number, episode: Episode): unknown[] => [
 ];
 
 /** One message for each change, in the order of the log. */
-export function anomalyTellings(sensors: readonly AttendedSensor[], ids: ReadonlyMap<string, number>, streamCreated: string): Telling[] {
+export function anomalyTellings(
+  sensors: readonly AttendedSensor[],
+  ids: ReadonlyMap<string, number>,
+  streamCreated: string,
+): Telling[] {
   return sensors.flatMap(({ sensorId, site, key, changes }) =>
     changes.map(({ event, episode, sequence, traceparent }) => ({
       subject: subjects.anomalyEvent(site, key),

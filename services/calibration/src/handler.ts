@@ -23,12 +23,16 @@ export function correctReadings(parts: {
         .filter(({ sensor, parsed }) => sensor !== null && parsed.readings.length > 0);
       await parts.models.load(admitted.flatMap(({ sensor }) => sensor!.model("calibration")?.modelId ?? []));
       const counted: Record<string, number> = {};
-      const corrected = admitted.map((one) => correctMessage(one, counted)).filter(({ readings }) => readings.length > 0);
+      const corrected = admitted
+        .map((one) => correctMessage(one, counted))
+        .filter(({ readings }) => readings.length > 0);
       await parts.months.ensure(corrected.flatMap(({ readings }) => readings.map((reading) => reading.timestampMs)));
 
       return async (transaction) => {
         const isNew = await keepCorrected(transaction, corrected);
-        const tell = corrected.filter((_, index) => isNew[index]).map((one) => correctedTelling(one, batch.streamCreated));
+        const tell = corrected
+          .filter((_, index) => isNew[index])
+          .map((one) => correctedTelling(one, batch.streamCreated));
         return { tell, counted };
       };
     },

@@ -20,7 +20,10 @@ const KEEP = `
   returning sensor_id, (extract(epoch from timestamp) * 1000)::float8 as timestamp_ms`;
 
 /** Which of the messages brought at least one reading that was not corrected before. */
-export async function keepCorrected(transaction: pg.PoolClient, messages: readonly CorrectedMessage[]): Promise<boolean[]> {
+export async function keepCorrected(
+  transaction: pg.PoolClient,
+  messages: readonly CorrectedMessage[],
+): Promise<boolean[]> {
   if (messages.length === 0) return [];
   const rows = messages.flatMap(({ sensorId, readings }) => readings.map((reading) => ({ sensorId, ...reading })));
   const kept = await transaction.query<{ sensor_id: number; timestamp_ms: number }>({
@@ -44,7 +47,10 @@ export async function keepCorrected(transaction: pg.PoolClient, messages: readon
   });
 }
 
-export function correctedTelling({ sensorId, site, key, sequence, isArray, readings }: CorrectedMessage, streamCreated: string): Telling {
+export function correctedTelling(
+  { sensorId, site, key, sequence, isArray, readings }: CorrectedMessage,
+  streamCreated: string,
+): Telling {
   const bodies = readings.map((reading) => ({
     sensor_id: sensorId,
     timestamp: new Date(reading.timestampMs).toISOString(),

@@ -39,7 +39,12 @@ export function followDrift(parts: {
       const tell: Telling[] = [];
       const predictions: Prediction[] = [];
       for (const { sensor, message, parsed } of admitted) {
-        const followed = touched.get(sensor!.sensorId) ?? { sensorId: sensor!.sensorId, state: followings.get(sensor!.sensorId)!, last: null, closed: [] };
+        const followed = touched.get(sensor!.sensorId) ?? {
+          sensorId: sensor!.sensorId,
+          state: followings.get(sensor!.sensorId)!,
+          last: null,
+          closed: [],
+        };
         for (const reading of parsed.readings) {
           if (reading.quality !== "good" || reading.timestampMs <= followed.state.newestMs) continue;
           await restartAtCalibration(sensor!, followed, reading.timestampMs);
@@ -77,8 +82,11 @@ export function followDrift(parts: {
     const { state } = followed;
     if (latest === undefined || latest.appliedAtMs === state.calibratedAtMs) return;
     if (state.calibratedAtMs !== null && latest.appliedAtMs < state.calibratedAtMs) return;
-    const kept = state.newestMs > latest.appliedAtMs ? await findMeansSince(pool, sensor.sensorId, latest.appliedAtMs) : [];
-    const means = [...kept, ...followed.closed.filter((hour) => hour.hourMs >= latest.appliedAtMs)].map((hour) => hour.mean);
+    const kept =
+      state.newestMs > latest.appliedAtMs ? await findMeansSince(pool, sensor.sensorId, latest.appliedAtMs) : [];
+    const means = [...kept, ...followed.closed.filter((hour) => hour.hourMs >= latest.appliedAtMs)].map(
+      (hour) => hour.mean,
+    );
     restart(state, latest.appliedAtMs, means, means);
   }
 }
@@ -90,7 +98,13 @@ const contextOf = ({ body }: SensorAt) => ({
   levels: body.settings.drift_levels,
 });
 
-function levelCrossed(sensor: SensorAt, reading: Reading, came: Followed, message: Heard, streamCreated: string): Telling {
+function levelCrossed(
+  sensor: SensorAt,
+  reading: Reading,
+  came: Followed,
+  message: Heard,
+  streamCreated: string,
+): Telling {
   return {
     subject: subjects.driftEvent(sensor.site, sensor.key),
     id: `drift-${streamCreated}-${sensor.sensorId}-${reading.timestampMs}`,

@@ -35,7 +35,13 @@ export async function predictAhead(parts: {
   const { drift, baseline, span } = followed.last!;
   if (drift === null || baseline === null) return null;
   const since = followed.state.calibratedAtMs ?? 0;
-  const kept = await findMeansBefore(pool, sensor.sensorId, since, followed.closed[0]?.hourMs ?? reading.timestampMs, HISTORY_HOURS);
+  const kept = await findMeansBefore(
+    pool,
+    sensor.sensorId,
+    since,
+    followed.closed[0]?.hourMs ?? reading.timestampMs,
+    HISTORY_HOURS,
+  );
   const hours = [...kept, ...followed.closed.filter((hour) => hour.hourMs >= since)];
   if (hours.length < 2) return null;
   const promoted = sensor.model("drift");
@@ -63,6 +69,9 @@ export async function predictAhead(parts: {
     fallbackReason: found !== null && found.model === null ? found.reason : forecast.fallbackReason,
     baseline,
     currentDrift: drift,
-    predictions: forecast.points.map(({ timestampMs, ...point }) => ({ timestamp: new Date(timestampMs).toISOString(), ...point })),
+    predictions: forecast.points.map(({ timestampMs, ...point }) => ({
+      timestamp: new Date(timestampMs).toISOString(),
+      ...point,
+    })),
   };
 }

@@ -12,7 +12,10 @@ export interface FollowedSensor {
 }
 
 /** JSON has no -Infinity, so a sensor without a reading has no row. */
-export async function findFollowings(pool: Pick<Pool, "query">, sensorIds: readonly number[]): Promise<Map<number, Following>> {
+export async function findFollowings(
+  pool: Pick<Pool, "query">,
+  sensorIds: readonly number[],
+): Promise<Map<number, Following>> {
   const found = await pool.query<{ sensor_id: number; body: Following }>(
     "select sensor_id, body from sensor_drift where sensor_id = any($1::int[])",
     [sensorIds],
@@ -23,13 +26,26 @@ export async function findFollowings(pool: Pick<Pool, "query">, sensorIds: reado
 const HOURS = `select (extract(epoch from hour) * 1000)::float8 as "hourMs", mean, count from hourly_means where sensor_id = $1`;
 
 /** The hours that began at an instant or later, oldest first. */
-export async function findMeansSince(pool: Pick<Pool, "query">, sensorId: number, sinceMs: number): Promise<ClosedHour[]> {
-  const found = await pool.query<ClosedHour>(`${HOURS} and hour >= to_timestamp($2 / 1000.0) order by hour`, [sensorId, sinceMs]);
+export async function findMeansSince(
+  pool: Pick<Pool, "query">,
+  sensorId: number,
+  sinceMs: number,
+): Promise<ClosedHour[]> {
+  const found = await pool.query<ClosedHour>(`${HOURS} and hour >= to_timestamp($2 / 1000.0) order by hour`, [
+    sensorId,
+    sinceMs,
+  ]);
   return found.rows;
 }
 
 /** The last hours of a period, oldest first. */
-export async function findMeansBefore(pool: Pick<Pool, "query">, sensorId: number, sinceMs: number, beforeMs: number, hoursMax: number): Promise<ClosedHour[]> {
+export async function findMeansBefore(
+  pool: Pick<Pool, "query">,
+  sensorId: number,
+  sinceMs: number,
+  beforeMs: number,
+  hoursMax: number,
+): Promise<ClosedHour[]> {
   const found = await pool.query<ClosedHour>(
     `${HOURS} and hour >= to_timestamp($2 / 1000.0) and hour < to_timestamp($3 / 1000.0) order by hour desc limit $4`,
     [sensorId, sinceMs, beforeMs, hoursMax],
@@ -70,7 +86,12 @@ export async function keepFollowed(
       text: `insert into hourly_means (sensor_id, hour, mean, count)
         select s, to_timestamp(t / 1000.0), m, c from unnest($1::int[], $2::float8[], $3::float8[], $4::int[]) as u(s, t, m, c)
         on conflict do nothing`,
-      values: [hours.map((hour) => hour.sensorId), hours.map((hour) => hour.hourMs), hours.map((hour) => hour.mean), hours.map((hour) => hour.count)],
+      values: [
+        hours.map((hour) => hour.sensorId),
+        hours.map((hour) => hour.hourMs),
+        hours.map((hour) => hour.mean),
+        hours.map((hour) => hour.count),
+      ],
     });
   }
   for (const prediction of predictions) {

@@ -5,7 +5,10 @@ let selected = null;
 let hours = 24;
 
 async function api(path, options = {}) {
-  const response = await fetch(path, { ...options, headers: options.body ? { "content-type": "application/json" } : {} });
+  const response = await fetch(path, {
+    ...options,
+    headers: options.body ? { "content-type": "application/json" } : {},
+  });
   if (response.status === 401) {
     showSignIn();
     throw new Error("signed out");
@@ -39,7 +42,7 @@ find("sign-out").addEventListener("click", async () => {
 for (const button of document.querySelectorAll("[data-hours]")) {
   button.addEventListener("click", () => {
     hours = Number(button.dataset.hours);
-    drawSensor();
+    drawSensor().catch(() => undefined);
   });
 }
 
@@ -64,7 +67,7 @@ async function drawSensors() {
     button.textContent = `${sensor.id} ${sensor.name}`;
     button.addEventListener("click", () => {
       selected = sensor;
-      drawSensor();
+      drawSensor().catch(() => undefined);
     });
     row.insertCell().append(button);
     cell(row, sensor.status, `status ${sensor.status}`);
@@ -103,7 +106,8 @@ async function drawModels() {
 
 async function drawSummary() {
   const { sensors, readings, anomalies, models } = await api("/api/ml-analytics/");
-  find("summary").textContent = `${sensors.total} sensors, ${number(readings.total, 12)} readings, ${anomalies.open} open anomalies, ${models.total} models`;
+  find("summary").textContent =
+    `${sensors.total} sensors, ${number(readings.total, 12)} readings, ${anomalies.open} open anomalies, ${models.total} models`;
 }
 
 const svg = (name, attributes, text) => {
@@ -116,7 +120,8 @@ const svg = (name, attributes, text) => {
 async function drawSensor() {
   find("sensor").hidden = selected === null;
   if (selected === null) return;
-  for (const button of document.querySelectorAll("[data-hours]")) button.setAttribute("aria-pressed", String(Number(button.dataset.hours) === hours));
+  for (const button of document.querySelectorAll("[data-hours]"))
+    button.setAttribute("aria-pressed", String(Number(button.dataset.hours) === hours));
   find("sensor-title").textContent = `${selected.name}, ${selected.unit}`;
   const to = selected.last_updated === null ? Date.now() : Date.parse(selected.last_updated) + 1;
   const from = to - hours * 3600_000;
@@ -129,7 +134,10 @@ async function drawSensor() {
   try {
     const { predictions, method } = await api(`/api/sensors/${selected.id}/drift-prediction/?horizon=24&step=24`);
     const [last] = predictions;
-    find("prediction").textContent = last === undefined ? "" : `In 24 hours: drift ${number(last.drift, 3)} %, ${number(last.lower)} to ${number(last.upper)} ${selected.unit} (${method}).`;
+    find("prediction").textContent =
+      last === undefined
+        ? ""
+        : `In 24 hours: drift ${number(last.drift, 3)} %, ${number(last.lower)} to ${number(last.upper)} ${selected.unit} (${method}).`;
   } catch {
     find("prediction").textContent = "";
   }
@@ -145,20 +153,36 @@ function drawChart(buckets, anomalies, from, to) {
   const least = Math.min(...buckets.map(({ min }) => min));
   const most = Math.max(...buckets.map(({ max }) => max));
   const x = (ms) => CHART.left + ((ms - from) / (to - from)) * (CHART.width - CHART.left - 10);
-  const y = (value) => CHART.top + (1 - (value - least) / (most - least || 1)) * (CHART.height - CHART.top - CHART.bottom);
+  const y = (value) =>
+    CHART.top + (1 - (value - least) / (most - least || 1)) * (CHART.height - CHART.top - CHART.bottom);
   const at = buckets.map((bucket) => ({ ...bucket, x: x(Date.parse(bucket.timestamp)) }));
   const edge = [...at.map((b) => `${b.x},${y(b.max)}`), ...at.toReversed().map((b) => `${b.x},${y(b.min)}`)];
-  chart.append(svg("polygon", { class: "band", points: edge.join(" ") }), svg("polyline", { class: "mean", points: at.map((b) => `${b.x},${y(b.mean)}`).join(" ") }));
+  chart.append(
+    svg("polygon", { class: "band", points: edge.join(" ") }),
+    svg("polyline", { class: "mean", points: at.map((b) => `${b.x},${y(b.mean)}`).join(" ") }),
+  );
   for (const anomaly of anomalies) {
     if (anomaly.value === null) continue;
-    const dot = svg("circle", { class: "anomaly", r: 4, cx: x(Date.parse(anomaly.timestamp)), cy: y(Math.max(least, Math.min(most, anomaly.value))) });
+    const dot = svg("circle", {
+      class: "anomaly",
+      r: 4,
+      cx: x(Date.parse(anomaly.timestamp)),
+      cy: y(Math.max(least, Math.min(most, anomaly.value))),
+    });
     dot.append(svg("title", {}, `${anomaly.type ?? "undecided"}, ${anomaly.severity}`));
     chart.append(dot);
   }
-  for (const value of [least, (least + most) / 2, most]) chart.append(svg("text", { x: 4, y: y(value) + 4 }, number(value)));
+  for (const value of [least, (least + most) / 2, most])
+    chart.append(svg("text", { x: 4, y: y(value) + 4 }, number(value)));
   for (let k = 0; k <= 4; k++) {
     const ms = from + ((to - from) * k) / 4;
-    chart.append(svg("text", { x: Math.min(x(ms), CHART.width - 110), y: CHART.height - 6 }, new Date(ms).toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" })));
+    chart.append(
+      svg(
+        "text",
+        { x: Math.min(x(ms), CHART.width - 110), y: CHART.height - 6 },
+        new Date(ms).toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }),
+      ),
+    );
   }
 }
 
@@ -190,6 +214,10 @@ async function open() {
 const code = new URLSearchParams(location.search).get("code");
 if (code !== null) {
   history.replaceState(null, "", "/");
-  await fetch("/api/session/", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ code }) });
+  await fetch("/api/session/", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ code }),
+  });
 }
 open().catch(() => undefined);

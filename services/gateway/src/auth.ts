@@ -62,25 +62,35 @@ export function createAuth(pool: pg.Pool): Auth {
     byToken: (token) =>
       recall(hash(token), async () => {
         const { rows } = await pool.query<Omit<Identity, "byCookie">>(
-          `update tokens t set last_used_at = now() where t.sha256 = $1 and ${VALID} returning ${TOKEN_COLUMNS}`, [hash(token)]);
+          `update tokens t set last_used_at = now() where t.sha256 = $1 and ${VALID} returning ${TOKEN_COLUMNS}`,
+          [hash(token)],
+        );
         return rows[0] === undefined ? null : { ...rows[0], byCookie: false };
       }),
     bySession: (secret) =>
       recall(`session ${hash(secret)}`, async () => {
         const { rows } = await pool.query<Omit<Identity, "byCookie">>(
           `select ${TOKEN_COLUMNS} from sessions s join tokens t on t.id = s.token_id
-            where s.sha256 = $1 and s.kind = 'session' and s.expires_at > now() and ${VALID}`, [hash(secret)]);
+            where s.sha256 = $1 and s.kind = 'session' and s.expires_at > now() and ${VALID}`,
+          [hash(secret)],
+        );
         return rows[0] === undefined ? null : { ...rows[0], byCookie: true };
       }),
     async begin(kind, tokenId) {
       const secret = randomBytes(32).toString("base64url");
       const minutes = kind === "session" ? SESSION_HOURS * 60 : CODE_MINUTES;
       await pool.query("delete from sessions where expires_at < now()");
-      await pool.query("insert into sessions (sha256, kind, token_id, expires_at) values ($1, $2, $3, now() + make_interval(mins => $4))", [hash(secret), kind, tokenId, minutes]);
+      await pool.query(
+        "insert into sessions (sha256, kind, token_id, expires_at) values ($1, $2, $3, now() + make_interval(mins => $4))",
+        [hash(secret), kind, tokenId, minutes],
+      );
       return secret;
     },
     async useCode(code) {
-      const { rows } = await pool.query<{ token_id: number }>("delete from sessions where sha256 = $1 and kind = 'code' and expires_at > now() returning token_id", [hash(code)]);
+      const { rows } = await pool.query<{ token_id: number }>(
+        "delete from sessions where sha256 = $1 and kind = 'code' and expires_at > now() returning token_id",
+        [hash(code)],
+      );
       return rows[0]?.token_id ?? null;
     },
     async end(secret) {
@@ -97,19 +107,28 @@ export async function keepBootstrapTokens(pool: pg.Pool, json: string): Promise<
   for (const role of ROLES) {
     const token = given[role];
     if (typeof token !== "string" || token === "") continue;
-    await pool.query("insert into tokens (name, role, sha256) values ($1, $2, $3) on conflict (sha256) do nothing", [`${role} of this installation`, role, hash(token)]);
+    await pool.query("insert into tokens (name, role, sha256) values ($1, $2, $3) on conflict (sha256) do nothing", [
+      `${role} of this installation`,
+      role,
+      hash(token),
+    ]);
   }
 }
 
-export async function createToken(pool: pg.Pool, asked: { name: string; role: Role; sites: string[] | null; expiresAt: string | null }): Promise<{ id: number; token: string }> {
+export async function createToken(
+  pool: pg.Pool,
+  asked: { name: string; role: Role; sites: string[] | null; expiresAt: string | null },
+): Promise<{ id: number; token: string }> {
   const token = randomBytes(32).toString("base64url");
-  const { rows } = await pool.query<{ id: number }>("insert into tokens (name, role, sites, sha256, expires_at) values ($1, $2, $3, $4, $5) returning id", [
-    asked.name, asked.role, asked.sites, hash(token), asked.expiresAt,
-  ]);
+  const { rows } = await pool.query<{ id: number }>(
+    "insert into tokens (name, role, sites, sha256, expires_at) values ($1, $2, $3, $4, $5) returning id",
+    [asked.name, asked.role, asked.sites, hash(token), asked.expiresAt],
+  );
   return { id: rows[0]!.id, token };
 }
 
 export function requireAccess(identity: Identity | null, access: Access): asserts identity is Identity {
   if (identity === null) throw new Problem("unauthorized", "send Authorization: Bearer TOKEN, or sign in");
-  if (!ALLOWED[identity.role].includes(access)) throw new Problem("forbidden", `the role ${identity.role} may not do this`);
+  if (!ALLOWED[identity.role].includes(access))
+    throw new Problem("forbidden", `the role ${identity.role} may not do this`);
 }

@@ -4,7 +4,11 @@ export const knobs = {
   ...commonKnobs,
   host: text("HOST", "the address the API listens on", "127.0.0.1"),
   port: integer("PORT", "its port; 0: any free one", 8080, 0, 65_535),
-  bootstrapTokens: text("BOOTSTRAP_TOKENS", 'tokens that exist from the start, as JSON by role: {"admin": "…", "operator": "…", "viewer": "…", "plant": "…"}', ""),
+  bootstrapTokens: text(
+    "BOOTSTRAP_TOKENS",
+    'tokens that exist from the start, as JSON by role: {"admin": "…", "operator": "…", "viewer": "…", "plant": "…"}',
+    "",
+  ),
   publicUrl: text("PUBLIC_URL", "the address browsers use, where it is not the Host they ask for", ""),
 };
 

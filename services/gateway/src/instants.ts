@@ -8,4 +8,5 @@ export function readInstant(path: string, given: string | number): Date {
   return new Date(read);
 }
 
-export const readOptionalInstant = (path: string, given: string | number | undefined): Date | null => (given === undefined || given === "" ? null : readInstant(path, given));
+export const readOptionalInstant = (path: string, given: string | number | undefined): Date | null =>
+  given === undefined || given === "" ? null : readInstant(path, given);

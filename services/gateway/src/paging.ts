@@ -24,7 +24,12 @@ export function readCursor(query: PageQuery, parts: number): Cursor | null {
   if (query.cursor === undefined || query.cursor === "") return null;
   try {
     const cursor: unknown = JSON.parse(Buffer.from(query.cursor, "base64url").toString());
-    if (Array.isArray(cursor) && cursor.length === parts && cursor.every((part) => typeof part === "string" || Number.isSafeInteger(part))) return cursor as Cursor;
+    if (
+      Array.isArray(cursor) &&
+      cursor.length === parts &&
+      cursor.every((part) => typeof part === "string" || Number.isSafeInteger(part))
+    )
+      return cursor as Cursor;
   } catch {
     // Told below, like any other text that is no cursor.
   }
@@ -32,11 +37,17 @@ export function readCursor(query: PageQuery, parts: number): Cursor | null {
 }
 
 /** Fetch one row more than the limit; whether it came says whether there is a next page. */
-export function pageOf<R, B>(rows: readonly R[], query: PageQuery, body: (row: R) => B, cursorOf: (row: R) => Cursor): { count: number; next: string | null; results: B[] } {
+export function pageOf<R, B>(
+  rows: readonly R[],
+  query: PageQuery,
+  body: (row: R) => B,
+  cursorOf: (row: R) => Cursor,
+): { count: number; next: string | null; results: B[] } {
   const limit = query.limit ?? LIMIT_DEFAULT;
   const shown = rows.slice(0, limit);
   const next = rows.length > limit ? Buffer.from(JSON.stringify(cursorOf(shown.at(-1)!))).toString("base64url") : null;
   return { count: shown.length, next, results: shown.map(body) };
 }
 
-export const direction = (query: PageQuery): { sql: "asc" | "desc"; after: ">" | "<" } => (query.order === "asc" ? { sql: "asc", after: ">" } : { sql: "desc", after: "<" });
+export const direction = (query: PageQuery): { sql: "asc" | "desc"; after: ">" | "<" } =>
+  query.order === "asc" ? { sql: "asc", after: ">" } : { sql: "desc", after: "<" };

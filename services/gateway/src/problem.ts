@@ -55,6 +55,14 @@ export class Problem extends Error {
   }
 }
 
-export const problemBody = ({ code, status, message, extra }: Problem) => ({ type: "about:blank", title: TITLES[code], status, code, detail: message, ...extra });
+export const problemBody = ({ code, status, message, extra }: Problem) => ({
+  type: "about:blank",
+  title: TITLES[code],
+  status,
+  code,
+  detail: message,
+  ...extra,
+});
 
-export const invalid = (path: string, message: string): Problem => new Problem("invalid_input", message, { errors: [{ path, message }] satisfies FieldError[] });
+export const invalid = (path: string, message: string): Problem =>
+  new Problem("invalid_input", message, { errors: [{ path, message }] satisfies FieldError[] });

@@ -8,7 +8,10 @@ import { Type, type TSchema } from "typebox";
 export const oneOf = <T extends string>(values: readonly T[]) => Type.Unsafe<T>({ type: "string", enum: [...values] });
 export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 /** Checked by our own reader, which takes what plants send: ISO 8601 with an offset, or epoch milliseconds. */
-export const Instant = Type.Unsafe<string | number>({ description: "ISO 8601 with an offset, or epoch milliseconds", examples: ["2026-11-23T07:00:00.000Z"] });
+export const Instant = Type.Unsafe<string | number>({
+  description: "ISO 8601 with an offset, or epoch milliseconds",
+  examples: ["2026-11-23T07:00:00.000Z"],
+});
 const Finite = Type.Number();
 
 export const Settings = Type.Object(
@@ -38,7 +41,10 @@ const changeable = {
 const { name, type, ...optional } = changeable;
 const named = { id: Type.Integer({ minimum: 1, maximum: 2_147_483_647 }), site: Type.String(), key: Type.String() };
 
-export const SensorToCreate = Type.Object({ name, type, ...Type.Partial(Type.Object({ ...named, ...optional })).properties }, { additionalProperties: false, required: ["name", "type"] });
+export const SensorToCreate = Type.Object(
+  { name, type, ...Type.Partial(Type.Object({ ...named, ...optional })).properties },
+  { additionalProperties: false, required: ["name", "type"] },
+);
 export const SensorChange = Type.Partial(Type.Object({ ...named, ...changeable }), { additionalProperties: false });
 
 export const Sensor = Type.Object({
@@ -52,7 +58,12 @@ export const Sensor = Type.Object({
   created_at: Type.String(),
 });
 
-export const ReadingToPost = Type.Object({ sensor_id: Type.Integer(), raw_value: Type.Unknown(), timestamp: Type.Optional(Instant), quality: Type.Optional(Type.Unknown()) });
+export const ReadingToPost = Type.Object({
+  sensor_id: Type.Integer(),
+  raw_value: Type.Unknown(),
+  timestamp: Type.Optional(Instant),
+  quality: Type.Optional(Type.Unknown()),
+});
 export const CalibrationToCreate = Type.Object(
   {
     sensor_id: Type.Integer(),
@@ -63,7 +74,10 @@ export const CalibrationToCreate = Type.Object(
   },
   { additionalProperties: false },
 );
-export const AnomalyChange = Type.Object({ resolved: Type.Optional(Type.Boolean()), note: Type.Optional(nullable(Type.String({ maxLength: 2000 }))) }, { additionalProperties: false });
+export const AnomalyChange = Type.Object(
+  { resolved: Type.Optional(Type.Boolean()), note: Type.Optional(nullable(Type.String({ maxLength: 2000 }))) },
+  { additionalProperties: false },
+);
 export const anomalyFilter = {
   sensor_id: Type.Optional(Type.Integer()),
   type: Type.Optional(oneOf(ANOMALY_TYPES)),
@@ -87,7 +101,9 @@ export const DetectionAsked = Type.Object(
     sensor_id: Type.Integer(),
     value: Type.Optional(Finite),
     timestamp: Type.Optional(Instant),
-    readings: Type.Optional(Type.Array(Type.Object({ value: Finite, timestamp: Instant }), { minItems: 1, maxItems: 10_000 })),
+    readings: Type.Optional(
+      Type.Array(Type.Object({ value: Finite, timestamp: Instant }), { minItems: 1, maxItems: 10_000 }),
+    ),
   },
   { additionalProperties: false },
 );

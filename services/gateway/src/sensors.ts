@@ -1,6 +1,12 @@
 /** A sensor as REST shows it: what was said of it, and what the services found out, in one query. */
 import { driftOf } from "@calibration/models/drift-percent.ts";
-import { offlineAfterMs, SETTINGS_DEFAULTS, type SensorBody, type SensorSettings, type SensorStatus } from "@calibration/shared/sensor.ts";
+import {
+  offlineAfterMs,
+  SETTINGS_DEFAULTS,
+  type SensorBody,
+  type SensorSettings,
+  type SensorStatus,
+} from "@calibration/shared/sensor.ts";
 import type pg from "pg";
 import type { Identity } from "./auth.ts";
 import { Problem } from "./problem.ts";
@@ -78,26 +84,41 @@ export type SensorAnswer = ReturnType<typeof sensorBody>;
 
 /** A baseline that a person set counts at once, not from the next reading on. */
 function driftNow(row: SensorRow): number | null {
-  if (row.drift === null || row.baseline === null || row.last_means === null || (row.readings ?? 0) < READINGS_FOR_DRIFT) return row.drift;
+  if (
+    row.drift === null ||
+    row.baseline === null ||
+    row.last_means === null ||
+    (row.readings ?? 0) < READINGS_FOR_DRIFT
+  )
+    return row.drift;
   const open = row.open_sum === null || row.open_count === null ? [] : [row.open_sum / row.open_count];
   return driftOf([...row.last_means, ...open].slice(-HOURS), row.baseline, row.span ?? 0);
 }
 
 function statusOf(row: SensorRow, drift: number | null, nowMs: number): SensorStatus {
-  if (row.newest === null || nowMs - row.newest.getTime() > offlineAfterMs(row.expected_interval_s, row.learnt_interval_s)) return "offline";
+  if (
+    row.newest === null ||
+    nowMs - row.newest.getTime() > offlineAfterMs(row.expected_interval_s, row.learnt_interval_s)
+  )
+    return "offline";
   if (row.grave_alarms > 0) return "critical";
   return row.alarms > 0 || Math.abs(drift ?? 0) >= DRIFT_WARNING ? "warning" : "online";
 }
 
 /** The sensor, for someone who may see its site. Throws `not_found`. */
-export async function findSensor(pool: Pick<pg.Pool, "query">, id: number, identity: Pick<Identity, "sites">): Promise<SensorRow> {
+export async function findSensor(
+  pool: Pick<pg.Pool, "query">,
+  id: number,
+  identity: Pick<Identity, "sites">,
+): Promise<SensorRow> {
   const { rows } = await pool.query<SensorRow>(`${SENSOR_QUERY} where s.id = $1`, [id]);
   const [row] = rows;
   if (row === undefined || !maySee(identity, row.site)) throw new Problem("not_found", `there is no sensor ${id}`);
   return row;
 }
 
-export const maySee = ({ sites }: Pick<Identity, "sites">, site: string): boolean => sites === null || sites.includes(site);
+export const maySee = ({ sites }: Pick<Identity, "sites">, site: string): boolean =>
+  sites === null || sites.includes(site);
 
 /** What a sensor is, as its versions keep it and every service reads it. */
 export const bodyToKeep = (row: SensorRow): SensorBody => ({

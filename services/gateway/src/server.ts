@@ -9,7 +9,12 @@ import type { Bus } from "@calibration/shared/bus.ts";
 import { isDatabaseTrouble } from "@calibration/shared/database.ts";
 import type { Log } from "@calibration/shared/log.ts";
 import { Ajv } from "ajv";
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest, type FastifySchemaValidationError } from "fastify";
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyRequest,
+  type FastifySchemaValidationError,
+} from "fastify";
 import { fileURLToPath } from "node:url";
 import type pg from "pg";
 import { Counter, Histogram, type Registry } from "prom-client";
@@ -47,7 +52,6 @@ declare module "fastify" {
   }
 }
 
-export type App = FastifyInstance & { withTypeProvider<T>(): FastifyInstance };
 export const typed = (app: FastifyInstance) => app.withTypeProvider<TypeBoxTypeProvider>();
 
 /** Ten thousand readings of a hundred bytes, with room. */
@@ -57,25 +61,42 @@ const REQUESTS_PER_MINUTE_MAX = 3_000;
 const READS = new Set(["GET", "HEAD", "OPTIONS"]);
 
 export async function createServer(parts: Parts): Promise<FastifyInstance> {
-  const app = Fastify({ bodyLimit: BODY_BYTES_MAX, routerOptions: { ignoreTrailingSlash: true }, trustProxy: false, forceCloseConnections: true });
+  const app = Fastify({
+    bodyLimit: BODY_BYTES_MAX,
+    routerOptions: { ignoreTrailingSlash: true },
+    trustProxy: false,
+    forceCloseConnections: true,
+  });
   acceptBodies(app);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemOf(error, request, parts.log);
     if (problem.code === "unavailable") reply.header("retry-after", "5");
-    return reply.status(problem.status).type("application/problem+json").send(JSON.stringify(problemBody(problem)));
+    return reply
+      .status(problem.status)
+      .type("application/problem+json")
+      .send(JSON.stringify(problemBody(problem)));
   });
   app.setNotFoundHandler((request) => {
     throw new Problem("not_found", `nothing is served at ${request.method} ${request.url.split("?")[0]}`);
   });
   await app.register(cookie);
   await app.register(helmet, {
-    contentSecurityPolicy: { directives: { defaultSrc: ["'self'"], styleSrc: ["'self'"], scriptSrc: ["'self'"], imgSrc: ["'self'", "data:"], upgradeInsecureRequests: null } },
+    contentSecurityPolicy: {
+      directives: {
+        defaultSrc: ["'self'"],
+        styleSrc: ["'self'"],
+        scriptSrc: ["'self'"],
+        imgSrc: ["'self'", "data:"],
+        upgradeInsecureRequests: null,
+      },
+    },
     strictTransportSecurity: false,
   });
   await app.register(rateLimit, {
     max: REQUESTS_PER_MINUTE_MAX,
     timeWindow: "1 minute",
-    errorResponseBuilder: (_, context) => new Problem("rate_limited", `at most ${context.max} requests a minute`) as unknown as object,
+    errorResponseBuilder: (_, context) =>
+      new Problem("rate_limited", `at most ${context.max} requests a minute`) as unknown as object,
   });
   await app.register(swagger, {
     openapi: {
@@ -87,7 +108,18 @@ export async function createServer(parts: Parts): Promise<FastifyInstance> {
   });
   measure(app, parts.registry);
   guard(app, parts);
-  const routes = [sensorRoutes, readingRoutes, calibrationRoutes, anomalyRoutes, trainingRoutes, analyticsRoutes, computeRoutes, deadLetterRoutes, eventRoutes, sessionRoutes];
+  const routes = [
+    sensorRoutes,
+    readingRoutes,
+    calibrationRoutes,
+    anomalyRoutes,
+    trainingRoutes,
+    analyticsRoutes,
+    computeRoutes,
+    deadLetterRoutes,
+    eventRoutes,
+    sessionRoutes,
+  ];
   for (const add of routes) await app.register(async (scope) => add(scope, parts));
   healthRoutes(app, parts);
   await app.register(serveFiles, { root: fileURLToPath(new URL("../dashboard", import.meta.url)), wildcard: false });
@@ -108,7 +140,9 @@ function acceptBodies(app: FastifyInstance): void {
   // A body's numbers are numbers; a query has only text.
   const strict = new Ajv({ allErrors: true, strict: false });
   const lenient = new Ajv({ allErrors: true, strict: false, coerceTypes: true, useDefaults: true });
-  app.setValidatorCompiler(({ schema, httpPart }) => (httpPart === "body" ? strict : lenient).compile(schema as object));
+  app.setValidatorCompiler(({ schema, httpPart }) =>
+    (httpPart === "body" ? strict : lenient).compile(schema as object),
+  );
   // Answers are made by our own code and need no second shape.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
 }
@@ -120,14 +154,24 @@ function guard(app: FastifyInstance, { auth, pool }: Parts): void {
     if (access === "open") return;
     const identity = await identityOf(request, auth);
     requireAccess(identity, access);
-    if (identity.byCookie && !READS.has(request.method) && !isOwnOrigin(request)) throw new Problem("forbidden", "a write with a cookie must come from this site's own pages");
+    if (identity.byCookie && !READS.has(request.method) && !isOwnOrigin(request))
+      throw new Problem("forbidden", "a write with a cookie must come from this site's own pages");
     request.identity = identity;
   });
   app.addHook("onResponse", async (request, reply) => {
-    if (READS.has(request.method) || request.routeOptions.config.access === undefined || request.url.startsWith("/api/readings")) return;
+    if (
+      READS.has(request.method) ||
+      request.routeOptions.config.access === undefined ||
+      request.url.startsWith("/api/readings")
+    )
+      return;
     await pool
       .query("insert into audit_log (token_id, token_name, method, path, status) values ($1, $2, $3, $4, $5)", [
-        request.identity?.tokenId ?? null, request.identity?.name ?? null, request.method, request.url.split("?")[0], reply.statusCode,
+        request.identity?.tokenId ?? null,
+        request.identity?.name ?? null,
+        request.method,
+        request.url.split("?")[0],
+        reply.statusCode,
       ])
       .catch(() => undefined);
   });
@@ -152,10 +196,15 @@ export function isOwnOrigin(request: FastifyRequest): boolean {
 
 function problemOf(error: FastifyError, request: FastifyRequest, log: Log): Problem {
   if (error instanceof Problem) return error;
-  if (error.validation) return new Problem("invalid_input", "the request does not have the form it must have", { errors: error.validation.map(fieldError) });
-  if (error.code === "FST_ERR_CTP_BODY_TOO_LARGE") return new Problem("too_large", `a body has at most ${BODY_BYTES_MAX} bytes`);
+  if (error.validation)
+    return new Problem("invalid_input", "the request does not have the form it must have", {
+      errors: error.validation.map(fieldError),
+    });
+  if (error.code === "FST_ERR_CTP_BODY_TOO_LARGE")
+    return new Problem("too_large", `a body has at most ${BODY_BYTES_MAX} bytes`);
   if (error.statusCode === 429) return new Problem("rate_limited", error.message);
-  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) return new Problem("invalid_input", error.message);
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)
+    return new Problem("invalid_input", error.message);
   if (isDatabaseTrouble(error)) {
     log.warn({ error, path: request.url }, "the database is away");
     return new Problem("unavailable", "the database is away; try again");
@@ -167,13 +216,27 @@ function problemOf(error: FastifyError, request: FastifyRequest, log: Log): Prob
 function fieldError({ instancePath, message, params }: FastifySchemaValidationError): FieldError {
   const named = params["missingProperty"] ?? params["additionalProperty"];
   const allowed = Array.isArray(params["allowedValues"]) ? `: ${params["allowedValues"].join(", ")}` : "";
-  return { path: named === undefined ? instancePath || "/" : `${instancePath}/${String(named)}`, message: `${message ?? "is wrong"}${allowed}` };
+  return {
+    path: named === undefined ? instancePath || "/" : `${instancePath}/${named as string}`,
+    message: `${message ?? "is wrong"}${allowed}`,
+  };
 }
 
 function measure(app: FastifyInstance, registry: Registry): void {
   const registers = [registry];
-  const requests = new Counter({ name: "http_requests_total", help: "Requests answered", labelNames: ["method", "route", "status"], registers });
-  const duration = new Histogram({ name: "http_request_duration_seconds", help: "Time to answer", labelNames: ["method", "route"], buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60], registers });
+  const requests = new Counter({
+    name: "http_requests_total",
+    help: "Requests answered",
+    labelNames: ["method", "route", "status"],
+    registers,
+  });
+  const duration = new Histogram({
+    name: "http_request_duration_seconds",
+    help: "Time to answer",
+    labelNames: ["method", "route"],
+    buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60],
+    registers,
+  });
   app.addHook("onResponse", async (request, reply) => {
     const route = request.routeOptions.url ?? "unknown";
     requests.inc({ method: request.method, route, status: reply.statusCode });

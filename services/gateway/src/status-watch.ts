@@ -10,16 +10,26 @@ const LOOK_MS = 5_000;
 /** Replicas that see the same change within this say it once. */
 const SAME_MS = 60_000;
 
-export function openStatusWatch({ pool, bus, log }: { pool: pg.Pool; bus: Pick<Bus, "jetstream">; log: Log }): AsyncDisposable {
+export function openStatusWatch({
+  pool,
+  bus,
+  log,
+}: {
+  pool: pg.Pool;
+  bus: Pick<Bus, "jetstream">;
+  log: Log;
+}): AsyncDisposable {
   const known = new Map<number, SensorStatus>();
   let looking: Promise<void> = Promise.resolve();
   const look = async (): Promise<void> => {
     const { rows } = await pool.query<SensorRow>(SENSOR_QUERY);
-    const changed = rows.map((row) => sensorBody(row)).filter(({ id, status }) => {
-      const before = known.get(id);
-      known.set(id, status);
-      return before !== undefined && before !== status;
-    });
+    const changed = rows
+      .map((row) => sensorBody(row))
+      .filter(({ id, status }) => {
+        const before = known.get(id);
+        known.set(id, status);
+        return before !== undefined && before !== status;
+      });
     await say(
       bus,
       changed.map((sensor) => ({

@@ -6,11 +6,7 @@ import { deadLettersOf, type DeadLetter } from "./dead-letters.ts";
 import { createGathering, keepDeadLetters, keepGathered } from "./store.ts";
 
 /** Decide which readings are admitted; keep them, and whole what is not; tell the dead letters. */
-export function keepReadings(parts: {
-  facts: Facts;
-  months: TimePartitions;
-  retentionDays: number;
-}): PartitionHandler {
+export function keepReadings(parts: { facts: Facts; months: TimePartitions; retentionDays: number }): PartitionHandler {
   return {
     async decide(batch) {
       const messages = batch.messages.filter(isReading);

@@ -101,7 +101,10 @@ const KEEP = `
   select count(*)::int as kept from kept`;
 
 /** Returns how many were new; the others are repeats. */
-export async function keepGathered(transaction: pg.PoolClient, gathering: ReturnType<typeof createGathering>): Promise<number> {
+export async function keepGathered(
+  transaction: pg.PoolClient,
+  gathering: ReturnType<typeof createGathering>,
+): Promise<number> {
   const kept = await transaction.query<{ kept: number }>({
     name: "keep-readings",
     text: KEEP,
@@ -111,7 +114,11 @@ export async function keepGathered(transaction: pg.PoolClient, gathering: Return
 }
 
 /** Keeps dead letters whole and returns what is to be said of those that are new. */
-export async function keepDeadLetters(transaction: pg.PoolClient, letters: readonly DeadLetter[], streamCreated: string): Promise<Telling[]> {
+export async function keepDeadLetters(
+  transaction: pg.PoolClient,
+  letters: readonly DeadLetter[],
+  streamCreated: string,
+): Promise<Telling[]> {
   const tell: Telling[] = [];
   for (const letter of letters) {
     const inserted = await transaction.query<{ id: number }>(
@@ -140,7 +147,10 @@ function deadLetterTelling(id: number, letter: DeadLetter, streamCreated: string
   const told = letter.payload.subarray(0, TOLD_BYTES_MAX);
   const text = utf8Of(letter.payload, told);
   return {
-    subject: letter.site === null || letter.key === null ? subjects.deadUnparsable : subjects.deadLetter(letter.site, letter.key),
+    subject:
+      letter.site === null || letter.key === null
+        ? subjects.deadUnparsable
+        : subjects.deadLetter(letter.site, letter.key),
     id: `dead-${streamCreated}-${letter.sequence}-${letter.index}`,
     body: JSON.stringify({
       id,

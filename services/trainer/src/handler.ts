@@ -14,7 +14,16 @@ import {
 import { setTimeout as pause } from "node:timers/promises";
 import type pg from "pg";
 import { trainAnomaly, trainCalibration, trainDrift } from "./core/train.ts";
-import { findCalibrations, findDriftSeries, findGoodReadings, findSensor, isAnswered, keepOutcome, type Outcome, type TrainedSensor } from "./store.ts";
+import {
+  findCalibrations,
+  findDriftSeries,
+  findGoodReadings,
+  findSensor,
+  isAnswered,
+  keepOutcome,
+  type Outcome,
+  type TrainedSensor,
+} from "./store.ts";
 
 export type Answered = Outcome["status"] | "answered before";
 
@@ -29,7 +38,15 @@ export function answerTraining(parts: { pool: pg.Pool; bus: Pick<Bus, "jetstream
     const kept = await keepOutcome(pool, request, sensor, outcome, startedAt);
     if (kept === null) return "answered before";
     if (kept.model !== null) await tell(kept.model, kept.promoted);
-    log.info({ sensorId: request.sensor_id, modelType: request.model_type, status: outcome.status, error: "error" in outcome ? outcome.error : undefined }, "trained");
+    log.info(
+      {
+        sensorId: request.sensor_id,
+        modelType: request.model_type,
+        status: outcome.status,
+        error: "error" in outcome ? outcome.error : undefined,
+      },
+      "trained",
+    );
     return outcome.status;
   };
 
@@ -55,21 +72,27 @@ export function answerTraining(parts: { pool: pg.Pool; bus: Pick<Bus, "jetstream
 
   async function fitDrift(sensor: TrainedSensor): Promise<Outcome> {
     const found = await findDriftSeries(pool, sensor.id, READINGS_FOR_DRIFT_MIN);
-    if (found.readings < READINGS_FOR_DRIFT_MIN) return shortOf(READINGS_FOR_DRIFT_MIN, found.series.values.length, "readings");
+    if (found.readings < READINGS_FOR_DRIFT_MIN)
+      return shortOf(READINGS_FOR_DRIFT_MIN, found.series.values.length, "readings");
     return { status: "trained", trained: trainDrift({ ...found, body: sensor.body }) };
   }
 
   async function fitCalibrations(sensor: TrainedSensor): Promise<Outcome> {
     const { calibrations, pairs } = await findCalibrations(pool, sensor.id);
     if (calibrations < CALIBRATIONS_MIN) return shortOf(CALIBRATIONS_MIN, calibrations, "calibrations");
-    if (pairs.length < CALIBRATIONS_WITH_READINGS_MIN) return shortOf(CALIBRATIONS_WITH_READINGS_MIN, pairs.length, "calibrations with readings before them");
+    if (pairs.length < CALIBRATIONS_WITH_READINGS_MIN)
+      return shortOf(CALIBRATIONS_WITH_READINGS_MIN, pairs.length, "calibrations with readings before them");
     return { status: "trained", trained: trainCalibration(pairs) };
   }
 
   async function tell(model: ModelRow, promoted: boolean): Promise<void> {
     const subject = subjects.modelEvent(model.model_type, model.sensor_id);
     const body = modelBody(model);
-    const event = (name: string) => ({ subject, id: `model-${model.id}-${name}`, body: JSON.stringify({ event: name, ...body }) });
+    const event = (name: string) => ({
+      subject,
+      id: `model-${model.id}-${name}`,
+      body: JSON.stringify({ event: name, ...body }),
+    });
     // A promotion counts from a moment ahead; whoever hears of it finds it in force.
     if (promoted) await pause(FACT_LEAD_MS);
     await say(bus, [event("trained"), ...(promoted ? [event("promoted")] : [])]);

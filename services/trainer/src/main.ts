@@ -19,8 +19,19 @@ const log = createLog("trainer", config.logLevel);
 await using plumbing = await openPlumbing("trainer", config);
 const { bus, database, health } = plumbing;
 const registers = [health.registry];
-const runs = new Counter({ name: "training_runs_total", help: "Requests for training, by outcome", labelNames: ["model_type", "status"], registers });
-const duration = new Histogram({ name: "training_duration_seconds", help: "How long one training took", labelNames: ["model_type"], buckets: [0.05, 0.2, 1, 5, 20, 60], registers });
+const runs = new Counter({
+  name: "training_runs_total",
+  help: "Requests for training, by outcome",
+  labelNames: ["model_type", "status"],
+  registers,
+});
+const duration = new Histogram({
+  name: "training_duration_seconds",
+  help: "How long one training took",
+  labelNames: ["model_type"],
+  buckets: [0.05, 0.2, 1, 5, 20, 60],
+  registers,
+});
 const answer = answerTraining({ pool: database.pool, bus, log });
 
 await using training = await openTraining(bus, log, async (request) => {
@@ -29,7 +40,13 @@ await using training = await openTraining(bus, log, async (request) => {
   runs.inc({ model_type: request.model_type, status });
   end();
 });
-using _schedule = openSchedule({ pattern: config.schedule, maxAgeDays: config.maxAgeDays, pool: database.pool, bus, log });
+using _schedule = openSchedule({
+  pattern: config.schedule,
+  maxAgeDays: config.maxAgeDays,
+  pool: database.pool,
+  bus,
+  log,
+});
 health.report("start", null);
 
 log.info({ hears: training.hears }, "ready");

@@ -2,7 +2,7 @@
 import { AckPolicy, type Consumer, type ConsumerMessages, type JsMsg } from "@nats-io/jetstream";
 import type { Bus } from "@calibration/shared/bus.ts";
 import type { Log } from "@calibration/shared/log.ts";
-import { MODEL_TYPES, type ModelType } from "@calibration/shared/model.ts";
+import { MODEL_TYPES } from "@calibration/shared/model.ts";
 import { streams } from "@calibration/shared/topology.ts";
 import type { TrainingRequest } from "@calibration/shared/training.ts";
 
@@ -18,7 +18,11 @@ export interface Training extends AsyncDisposable {
   hears: string;
 }
 
-export async function openTraining(bus: Bus, log: Log, answer: (request: TrainingRequest, waitedMs: number) => Promise<void>): Promise<Training> {
+export async function openTraining(
+  bus: Bus,
+  log: Log,
+  answer: (request: TrainingRequest, waitedMs: number) => Promise<void>,
+): Promise<Training> {
   await bus.manager.consumers.add(streams.training.name, {
     durable_name: CONSUMER,
     ack_policy: AckPolicy.Explicit,
@@ -58,7 +62,10 @@ export async function openTraining(bus: Bus, log: Log, answer: (request: Trainin
   async function handle(message: JsMsg): Promise<void> {
     const request = requestOf(message);
     if (request === null) {
-      log.error({ subject: message.subject, payload: message.string().slice(0, 200) }, "a request for training is unreadable");
+      log.error(
+        { subject: message.subject, payload: message.string().slice(0, 200) },
+        "a request for training is unreadable",
+      );
       message.term("unreadable");
       return;
     }
@@ -78,7 +85,11 @@ export async function openTraining(bus: Bus, log: Log, answer: (request: Trainin
 function requestOf(message: JsMsg): TrainingRequest | null {
   try {
     const request = message.json<TrainingRequest>();
-    return Number.isInteger(request.sensor_id) && MODEL_TYPES.includes(request.model_type as ModelType) && typeof request.job_id === "string" ? request : null;
+    return Number.isInteger(request.sensor_id) &&
+      MODEL_TYPES.includes(request.model_type) &&
+      typeof request.job_id === "string"
+      ? request
+      : null;
   } catch {
     return null;
   }

@@ -38,7 +38,12 @@ export async function findSensor(pool: Pick<pg.Pool, "query">, sensorId: number)
 }
 
 /** The newest good readings since an instant, oldest first. */
-export async function findGoodReadings(pool: Pick<pg.Pool, "query">, sensorId: number, most: number = READINGS_FITTED_MAX, sinceMs = 0): Promise<Series> {
+export async function findGoodReadings(
+  pool: Pick<pg.Pool, "query">,
+  sensorId: number,
+  most: number = READINGS_FITTED_MAX,
+  sinceMs = 0,
+): Promise<Series> {
   const { rows } = await pool.query<[number, number]>({
     text: `select (extract(epoch from timestamp) * 1000)::float8, raw_value from readings
             where sensor_id = $1 and quality = 0 and timestamp >= to_timestamp($3 / 1000.0) order by timestamp desc limit $2`,
@@ -46,11 +51,18 @@ export async function findGoodReadings(pool: Pick<pg.Pool, "query">, sensorId: n
     rowMode: "array",
   });
   rows.reverse();
-  return { timesMs: Float64Array.from(rows, ([timeMs]) => Math.round(timeMs)), values: Float64Array.from(rows, ([, value]) => value) };
+  return {
+    timesMs: Float64Array.from(rows, ([timeMs]) => Math.round(timeMs)),
+    values: Float64Array.from(rows, ([, value]) => value),
+  };
 }
 
 /** What drift is learnt from: since the latest calibration where that is enough, by the hour where there are enough hours. */
-export async function findDriftSeries(pool: Pick<pg.Pool, "query">, sensorId: number, readingsMin: number): Promise<{ series: Series; cadence: "hour" | "reading"; readings: number }> {
+export async function findDriftSeries(
+  pool: Pick<pg.Pool, "query">,
+  sensorId: number,
+  readingsMin: number,
+): Promise<{ series: Series; cadence: "hour" | "reading"; readings: number }> {
   const latest = await pool.query<{ at_ms: number | null }>(
     "select (extract(epoch from max(applied_at)) * 1000)::float8 as at_ms from calibrations where sensor_id = $1 and applied_at <= now()",
     [sensorId],
@@ -65,14 +77,29 @@ export async function findDriftSeries(pool: Pick<pg.Pool, "query">, sensorId: nu
     rows.reverse();
     const readings = rows.reduce((sum, [, , count]) => sum + count, 0);
     if (readings < readingsMin) continue;
-    if (rows.length < DRIFT_HOURS_MIN) return { series: await findGoodReadings(pool, sensorId, DRIFT_READINGS_MAX, sinceMs), cadence: "reading", readings };
-    return { series: { timesMs: Float64Array.from(rows, ([timeMs]) => timeMs), values: Float64Array.from(rows, ([, mean]) => mean) }, cadence: "hour", readings };
+    if (rows.length < DRIFT_HOURS_MIN)
+      return {
+        series: await findGoodReadings(pool, sensorId, DRIFT_READINGS_MAX, sinceMs),
+        cadence: "reading",
+        readings,
+      };
+    return {
+      series: {
+        timesMs: Float64Array.from(rows, ([timeMs]) => timeMs),
+        values: Float64Array.from(rows, ([, mean]) => mean),
+      },
+      cadence: "hour",
+      readings,
+    };
   }
   return { series: await findGoodReadings(pool, sensorId, readingsMin), cadence: "reading", readings: 0 };
 }
 
 /** All calibrations count; those with readings before them can be learnt from. */
-export async function findCalibrations(pool: Pick<pg.Pool, "query">, sensorId: number): Promise<{ calibrations: number; pairs: (CalibrationPair & { appliedAtMs: number })[] }> {
+export async function findCalibrations(
+  pool: Pick<pg.Pool, "query">,
+  sensorId: number,
+): Promise<{ calibrations: number; pairs: (CalibrationPair & { appliedAtMs: number })[] }> {
   const found = await findCalibrationPairs(pool, sensorId, READINGS_BEFORE_CALIBRATION);
   const pairs = found.flatMap(({ raw_value: raw, corrected_value: corrected, applied_at: appliedAt }) =>
     raw === null ? [] : [{ raw, corrected, appliedAtMs: appliedAt.getTime() }],
@@ -81,7 +108,10 @@ export async function findCalibrations(pool: Pick<pg.Pool, "query">, sensorId: n
 }
 
 export async function isAnswered(pool: Pick<pg.Pool, "query">, request: TrainingRequest): Promise<boolean> {
-  const { rowCount } = await pool.query("select 1 from training_runs where job_id = $1 and sensor_id = $2 and model_type = $3", [request.job_id, request.sensor_id, request.model_type]);
+  const { rowCount } = await pool.query(
+    "select 1 from training_runs where job_id = $1 and sensor_id = $2 and model_type = $3",
+    [request.job_id, request.sensor_id, request.model_type],
+  );
   return rowCount !== 0;
 }
 
@@ -96,29 +126,54 @@ export interface KeptRun {
 }
 
 /** Keeps the artifact, its promotion and the run's outcome, all or nothing; null where the request was answered before. */
-export async function keepOutcome(pool: pg.Pool, request: TrainingRequest, sensor: TrainedSensor | null, outcome: Outcome, startedAt: Date): Promise<KeptRun | null> {
+export async function keepOutcome(
+  pool: pg.Pool,
+  request: TrainingRequest,
+  sensor: TrainedSensor | null,
+  outcome: Outcome,
+  startedAt: Date,
+): Promise<KeptRun | null> {
   return inTransaction(pool, async (client) => {
     // One training of a sensor and type at a time: versions count without holes.
-    await client.query("select pg_advisory_xact_lock(hashtext($1), $2)", [`train ${request.model_type}`, request.sensor_id]);
+    await client.query("select pg_advisory_xact_lock(hashtext($1), $2)", [
+      `train ${request.model_type}`,
+      request.sensor_id,
+    ]);
     if (await isAnswered(client, request)) return null;
     const promoted = sensor?.body.settings.promotion !== "manual";
-    const model = outcome.status === "trained" && sensor !== null ? await keepArtifact(client, request, sensor, outcome.trained, promoted) : null;
+    const model =
+      outcome.status === "trained" && sensor !== null
+        ? await keepArtifact(client, request, sensor, outcome.trained, promoted)
+        : null;
     const failed = outcome.status === "trained" ? null : outcome;
     await client.query(
       `insert into training_runs (job_id, sensor_id, model_type, trigger, due_because, status, error, required, available, model_id, started_at, finished_at)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, clock_timestamp())`,
       [
-        request.job_id, request.sensor_id, request.model_type, request.trigger, request.due_because, outcome.status, failed?.error ?? null,
+        request.job_id,
+        request.sensor_id,
+        request.model_type,
+        request.trigger,
+        request.due_because,
+        outcome.status,
+        failed?.error ?? null,
         failed?.status === "insufficient_data" ? failed.required : null,
         failed?.status === "insufficient_data" ? failed.available : null,
-        model?.id ?? null, startedAt,
+        model?.id ?? null,
+        startedAt,
       ],
     );
     return { model, promoted: model?.current ?? false };
   });
 }
 
-async function keepArtifact(client: pg.PoolClient, request: TrainingRequest, sensor: TrainedSensor, trained: Trained, promoted: boolean): Promise<ModelRow> {
+async function keepArtifact(
+  client: pg.PoolClient,
+  request: TrainingRequest,
+  sensor: TrainedSensor,
+  trained: Trained,
+  promoted: boolean,
+): Promise<ModelRow> {
   const { model_type: type } = request;
   const name = modelName(type, sensor.body.name, sensor.id);
   const bytes = Buffer.from(trained.artifact);
@@ -128,16 +183,34 @@ async function keepArtifact(client: pg.PoolClient, request: TrainingRequest, sen
   );
   const { version, has_current: hasCurrent } = before.rows[0]!;
   const current = promoted || !hasCurrent;
-  if (current) await client.query("update model_artifacts set current = false where sensor_id = $1 and model_type = $2 and current", [sensor.id, type]);
+  if (current)
+    await client.query(
+      "update model_artifacts set current = false where sensor_id = $1 and model_type = $2 and current",
+      [sensor.id, type],
+    );
   const kept = await client.query<ModelRow>(
     `insert into model_artifacts (model_name, model_type, sensor_id, version, current, algorithm, params, features, samples, metrics,
                                   trained_at, trigger, due_because, training_from, training_to, size_bytes, sha256, artifact)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock_timestamp(), $11, $12, to_timestamp($13 / 1000.0), to_timestamp($14 / 1000.0), $15, $16, $17)
      returning ${MODEL_COLUMNS}`,
     [
-      name, type, sensor.id, version + 1, current, trained.algorithm,
-      JSON.stringify({ ...trained.params, readings_seen: sensor.readings }), JSON.stringify(trained.features), trained.samples, JSON.stringify(trained.metrics),
-      request.trigger, request.due_because, trained.fromMs, trained.toMs, bytes.length, createHash("sha256").update(bytes).digest("hex"), bytes,
+      name,
+      type,
+      sensor.id,
+      version + 1,
+      current,
+      trained.algorithm,
+      JSON.stringify({ ...trained.params, readings_seen: sensor.readings }),
+      JSON.stringify(trained.features),
+      trained.samples,
+      JSON.stringify(trained.metrics),
+      request.trigger,
+      request.due_because,
+      trained.fromMs,
+      trained.toMs,
+      bytes.length,
+      createHash("sha256").update(bytes).digest("hex"),
+      bytes,
     ],
   );
   const model = kept.rows[0]!;

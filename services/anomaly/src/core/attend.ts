@@ -38,7 +38,13 @@ export interface Attention {
   episode: Episode | null;
 }
 
-export const createAttention = (): Attention => ({ newestMs: null, arrivedMs: null, live: false, readings: 0, episode: null });
+export const createAttention = (): Attention => ({
+  newestMs: null,
+  arrivedMs: null,
+  live: false,
+  readings: 0,
+  episode: null,
+});
 
 export interface Change {
   event: EpisodeEvent;
@@ -69,7 +75,12 @@ export interface Attended {
 
 const snapshotOf = (event: EpisodeEvent, episode: Episode): Change => ({ event, episode: structuredClone(episode) });
 
-export function attendReading(attention: Attention, memory: Memory, reading: AttendedReading, context: AttendContext): Attended {
+export function attendReading(
+  attention: Attention,
+  memory: Memory,
+  reading: AttendedReading,
+  context: AttendContext,
+): Attended {
   const changes = attendPresence(attention, memory, reading, context.body);
   if (reading.quality === "bad") return { changes, method: "none", fallbackReason: null };
   const { timestampMs, value } = reading;
@@ -119,23 +130,44 @@ export function attendLate(reading: AttendedReading, context: AttendContext): At
   const moment = context.calendar(timestampMs);
   const judged = context.model.model === null ? null : judgeByModel(context.model, NO_READINGS, value, moment);
   const outside = rangeFinding(value, { rangeMin: context.body.range_min, rangeMax: context.body.range_max });
-  const folded = { findings: outside === null ? [] : [outside], novelty: { score: 0, alarm: false, contributions: NO_READINGS } };
+  const folded = {
+    findings: outside === null ? [] : [outside],
+    novelty: { score: 0, alarm: false, contributions: NO_READINGS },
+  };
   const judgement = weigh({
-    value, judged, folded, model: context.model, moment, theta: context.theta, noveltyMuted: true, statistics: NOVELTY_STATISTICS,
+    value,
+    judged,
+    folded,
+    model: context.model,
+    moment,
+    theta: context.theta,
+    noveltyMuted: true,
+    statistics: NOVELTY_STATISTICS,
   });
-  if (!judgement.flagged) return { changes: [], method: judged?.method ?? "none", fallbackReason: judged?.fallbackReason ?? null };
+  if (!judgement.flagged)
+    return { changes: [], method: judged?.method ?? "none", fallbackReason: judged?.fallbackReason ?? null };
   const episode = openEpisode(timestampMs, { ...judgement, alarm: false });
   episode.explanation = { ...episode.explanation, late: true };
   episode.type = "Spike";
   resolve(episode, "itself", timestampMs);
-  return { changes: [snapshotOf("opened", episode), snapshotOf("resolved", episode)], method: judged?.method ?? "none", fallbackReason: null };
+  return {
+    changes: [snapshotOf("opened", episode), snapshotOf("resolved", episode)],
+    method: judged?.method ?? "none",
+    fallbackReason: null,
+  };
 }
 
 /** A reading of any quality is presence: it ends a gap, or shows that there was one. */
-export function attendPresence(attention: Attention, memory: Memory, reading: AttendedReading, body: SensorBody): Change[] {
+export function attendPresence(
+  attention: Attention,
+  memory: Memory,
+  reading: AttendedReading,
+  body: SensorBody,
+): Change[] {
   const changes: Change[] = [];
   const gap = gapOf(attention, memory, body, reading.storedMs);
-  if (attention.episode?.gap !== true && gap !== null && reading.timestampMs > gap.overdueMs) changes.push(...beginGap(attention, memory, gap));
+  if (attention.episode?.gap !== true && gap !== null && reading.timestampMs > gap.overdueMs)
+    changes.push(...beginGap(attention, memory, gap));
   const { episode } = attention;
   if (episode?.gap === true) {
     episode.lastSeenMs = Math.max(reading.timestampMs, episode.startedMs);
@@ -172,7 +204,11 @@ function gapOf(attention: Attention, memory: Memory, body: SensorBody, storedMs:
   if (attention.arrivedMs === null || !attention.live || intervalS === null) return null;
   const silentMs = storedMs - attention.arrivedMs;
   if (silentMs <= gapThresholdMs(intervalS)) return null;
-  return { overdueMs: attention.arrivedMs + gapThresholdMs(intervalS), intervals: silentMs / (intervalS * 1000), intervalS };
+  return {
+    overdueMs: attention.arrivedMs + gapThresholdMs(intervalS),
+    intervals: silentMs / (intervalS * 1000),
+    intervalS,
+  };
 }
 
 export function intervalOf(memory: Memory, body: SensorBody): number | null {
@@ -191,7 +227,11 @@ function beginGap(attention: Attention, memory: Memory, gap: Gap): Change[] {
     changes.push(snapshotOf("resolved", episode));
   }
   const since = new Date(attention.arrivedMs!).toISOString();
-  attention.episode = openGap(gap.overdueMs, gap.intervals, `the last came at ${since}, one is usual every ${Math.round(gap.intervalS)} s`);
+  attention.episode = openGap(
+    gap.overdueMs,
+    gap.intervals,
+    `the last came at ${since}, one is usual every ${Math.round(gap.intervalS)} s`,
+  );
   changes.push(snapshotOf("opened", attention.episode));
   return changes;
 }
@@ -208,7 +248,12 @@ export function nextLookMs(attention: Attention, memory: Memory, body: SensorBod
 }
 
 /** A person closed the episode that began then; null where it is not the open one. */
-export function attendResolution(attention: Attention, startedMs: number, storedMs: number, note: string | null): Change | null {
+export function attendResolution(
+  attention: Attention,
+  startedMs: number,
+  storedMs: number,
+  note: string | null,
+): Change | null {
   const { episode } = attention;
   if (episode === null || episode.startedMs !== startedMs) return null;
   if (episode.type === null) grade(episode, episode.gap ? "Dropout" : "Spike", episode.severity);
@@ -241,7 +286,8 @@ function decide(episode: Episode, memory: Memory, context: AttendContext): boole
 export function learningOf(memory: Memory, hasModel: boolean): { stage: string; readings: number; of: number } {
   const readings = memory.novelty.count;
   if (readings >= ALARMS_FROM) return { stage: "complete", readings: ALARMS_FROM, of: ALARMS_FROM };
-  const stage = readings >= NOVELTY_FROM ? "novelty" : hasModel ? "isolation_forest" : readings >= 10 ? "threshold" : "watchers";
+  const stage =
+    readings >= NOVELTY_FROM ? "novelty" : hasModel ? "isolation_forest" : readings >= 10 ? "threshold" : "watchers";
   return { stage, readings, of: ALARMS_FROM };
 }
 

@@ -1,5 +1,10 @@
 /** One reading, judged: what the model or its fallback, the watchers and the novelty detector say of it. */
-import { expectedValue, explainReading, scoreReading, type IsolationForest } from "@calibration/models/isolation-forest.ts";
+import {
+  expectedValue,
+  explainReading,
+  scoreReading,
+  type IsolationForest,
+} from "@calibration/models/isolation-forest.ts";
 import { judgeByThreshold } from "@calibration/models/robust-threshold.ts";
 import type { AnomalyMethod } from "@calibration/shared/anomaly.ts";
 import type { FallbackReason } from "@calibration/shared/model.ts";
@@ -25,7 +30,12 @@ export interface Moment {
 }
 
 /** By the isolation forest, else by the distance from the recent median; null where neither can say anything. */
-export function judgeByModel(found: UsableModel, recent: ArrayLike<number>, value: number, { hour, weekday }: Moment): ModelJudgement | null {
+export function judgeByModel(
+  found: UsableModel,
+  recent: ArrayLike<number>,
+  value: number,
+  { hour, weekday }: Moment,
+): ModelJudgement | null {
   if (found.model !== null) {
     const score = scoreReading(found.model, value, hour, weekday);
     const usual = expectedValue(found.model, hour, weekday);
@@ -89,19 +99,42 @@ export function weigh({ value, judged, folded, model, moment, theta, noveltyMute
   const [finding] = folded.findings;
   const byNovelty = folded.novelty.alarm && !noveltyMuted;
   const byModel = judged?.isAnomaly === true;
-  const method: AnomalyMethod = finding !== undefined ? "rule" : byNovelty ? "novelty" : (judged?.method ?? "threshold");
+  const method: AnomalyMethod =
+    finding !== undefined ? "rule" : byNovelty ? "novelty" : (judged?.method ?? "threshold");
   const expected = finding?.expected ?? judged?.expected ?? null;
   const explanation: Record<string, unknown> = {};
   if (byModel || byNovelty || finding !== undefined) {
-    explanation["sentence"] = sentenceOf({ value, expected, method, judged, detail: finding?.detail, score: folded.novelty.score, theta });
+    explanation["sentence"] = sentenceOf({
+      value,
+      expected,
+      method,
+      judged,
+      detail: finding?.detail,
+      score: folded.novelty.score,
+      theta,
+    });
     if (judged !== null) {
-      explanation["model"] = { method: judged.method, score: judged.score, threshold: judged.threshold, version: judged.modelVersion };
-      if (judged.expected !== null) explanation["band"] = [judged.expected - BAND_SPREADS * judged.spread, judged.expected + BAND_SPREADS * judged.spread];
+      explanation["model"] = {
+        method: judged.method,
+        score: judged.score,
+        threshold: judged.threshold,
+        version: judged.modelVersion,
+      };
+      if (judged.expected !== null)
+        explanation["band"] = [
+          judged.expected - BAND_SPREADS * judged.spread,
+          judged.expected + BAND_SPREADS * judged.spread,
+        ];
       if (judged.fallbackReason !== null) explanation["fallback_reason"] = judged.fallbackReason;
     }
-    if (byModel && model.model !== null) explanation["features"] = explainReading(model.model, value, moment.hour, moment.weekday);
+    if (byModel && model.model !== null)
+      explanation["features"] = explainReading(model.model, value, moment.hour, moment.weekday);
     if (byNovelty) {
-      explanation["novelty"] = { score: folded.novelty.score, threshold: theta, contributions: contributionsOf(folded.novelty.contributions, statistics) };
+      explanation["novelty"] = {
+        score: folded.novelty.score,
+        threshold: theta,
+        contributions: contributionsOf(folded.novelty.contributions, statistics),
+      };
     }
     if (finding !== undefined) explanation["rules"] = folded.findings.map(({ rule, detail }) => ({ rule, detail }));
   }
@@ -120,7 +153,10 @@ export function weigh({ value, judged, folded, model, moment, theta, noveltyMute
 }
 
 /** The statistics that spoke, loudest first, each with its share. */
-function contributionsOf(contributions: Float64Array, statistics: readonly string[]): { statistic: string; share: number }[] {
+function contributionsOf(
+  contributions: Float64Array,
+  statistics: readonly string[],
+): { statistic: string; share: number }[] {
   const total = contributions.reduce((sum, one) => sum + one * one, 0);
   return [...contributions]
     .map((one, index) => ({ statistic: statistics[index]!, share: total > 0 ? (one * one) / total : 0 }))

@@ -3,7 +3,13 @@
  * large to write with every batch (about 100 KB), so it is a fold of the log: a snapshot now and then, and the readings
  * since are folded in again when another replica takes over. Folding decides nothing and depends on nothing else.
  */
-import { createNovelty, decodeNovelty, encodeNovelty, updateNovelty, type Novelty } from "@calibration/models/novelty.ts";
+import {
+  createNovelty,
+  decodeNovelty,
+  encodeNovelty,
+  updateNovelty,
+  type Novelty,
+} from "@calibration/models/novelty.ts";
 import { createWatch, updateWatch, type Watch, type WatchFinding } from "@calibration/models/watchers.ts";
 
 /** The reference of an episode's type: a week at a reading every five minutes, and room for the episode itself. */
@@ -41,7 +47,13 @@ export const createMemory = (): Memory => ({
 });
 
 /** Takes in a reading newer than the newest. */
-export function fold(memory: Memory, timestampMs: number, value: number, localSeconds: number, context: MemoryContext): Folded {
+export function fold(
+  memory: Memory,
+  timestampMs: number,
+  value: number,
+  localSeconds: number,
+  context: MemoryContext,
+): Folded {
   const findings = updateWatch(memory.watch, { timestampMs, value }, context);
   const novelty = updateNovelty(memory.novelty, localSeconds, value, context.theta);
   const place = memory.recent % RECENT_MAX;
@@ -96,7 +108,12 @@ export function encodeMemory(memory: Memory): Uint8Array {
   bytes.set(watch, 32);
   bytes.set(novelty, 32 + watch.length);
   let at = 32 + watch.length + novelty.length;
-  for (const column of [times, values]) for (const one of column) (view.setFloat64(at, one, true), (at += 8));
+  for (const column of [times, values]) {
+    for (const one of column) {
+      view.setFloat64(at, one, true);
+      at += 8;
+    }
+  }
   return bytes;
 }
 
@@ -106,7 +123,11 @@ const MEMORY_VERSION = 1;
 export function decodeMemory(bytes: Uint8Array): Memory {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(0, true) !== MEMORY_VERSION) throw new Error("a snapshot of another version");
-  const [watchLength, noveltyLength, count] = [4, 8, 12].map((at) => view.getUint32(at, true)) as [number, number, number];
+  const [watchLength, noveltyLength, count] = [4, 8, 12].map((at) => view.getUint32(at, true)) as [
+    number,
+    number,
+    number,
+  ];
   const memory = createMemory();
   memory.newestMs = view.getFloat64(16, true);
   memory.recent = view.getFloat64(24, true);

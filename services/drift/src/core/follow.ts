@@ -62,7 +62,12 @@ export const createFollowing = (): Following => ({
 });
 
 /** Begins a new baseline: a calibration says that what was before it no longer counts. */
-export function restart(state: Following, calibratedAtMs: number, firstSince: readonly number[], lastSince: readonly number[]): void {
+export function restart(
+  state: Following,
+  calibratedAtMs: number,
+  firstSince: readonly number[],
+  lastSince: readonly number[],
+): void {
   state.calibratedAtMs = calibratedAtMs;
   state.first = firstSince.slice(0, HOURS);
   state.last = lastSince.slice(-HOURS);

@@ -12,7 +12,13 @@ import { typed, type Parts } from "../server.ts";
 
 const DAYS_SHOWN = 30;
 const STREAM_SERVICES = ["ingest", "anomaly", "drift", "calibration"] as const;
-const FALLBACKS: readonly FallbackReason[] = ["model_missing", "model_damaged", "model_incompatible", "prediction_error", "insufficient_history"];
+const FALLBACKS: readonly FallbackReason[] = [
+  "model_missing",
+  "model_damaged",
+  "model_incompatible",
+  "prediction_error",
+  "insufficient_history",
+];
 /** What is due takes a look at every sensor; it is not looked for more often. */
 const DUE_MS = 30_000;
 
@@ -28,12 +34,26 @@ export function analyticsRoutes(scope: FastifyInstance, { pool, bus }: Parts): v
   let due: { count: number; atMs: number } | null = null;
   typed(scope).get("/api/ml-analytics", { config: { access: "read" } }, async ({ identity }) => {
     if (due === null || Date.now() - due.atMs > DUE_MS) {
-      due = { count: (await findDue(pool, { formatVersion: ARTIFACT_FORMAT_VERSION, readingsBefore: READINGS_BEFORE_CALIBRATION })).length, atMs: Date.now() };
+      due = {
+        count: (
+          await findDue(pool, { formatVersion: ARTIFACT_FORMAT_VERSION, readingsBefore: READINGS_BEFORE_CALIBRATION })
+        ).length,
+        atMs: Date.now(),
+      };
     }
     const [quality, sensors, readings, anomalies, models, training, services] = await Promise.all([
-      modelQuality(pool), countSensors(pool, identity.sites), countReadings(pool), countAnomalies(pool), countModels(pool), countTraining(pool), countServices(pool),
+      modelQuality(pool),
+      countSensors(pool, identity.sites),
+      countReadings(pool),
+      countAnomalies(pool),
+      countModels(pool),
+      countTraining(pool),
+      countServices(pool),
     ]);
-    const newest = await bus.manager.streams.info(streams.readings.name, { subjects_filter: "readings.>" }).then(({ state }) => state.last_seq).catch(() => null);
+    const newest = await bus.manager.streams
+      .info(streams.readings.name, { subjects_filter: "readings.>" })
+      .then(({ state }) => state.last_seq)
+      .catch(() => null);
     return {
       ...quality,
       sensors,
@@ -61,21 +81,43 @@ async function modelQuality(pool: pg.Pool): Promise<Record<string, Figure>> {
   const figure = (type: string, unit: string, measuredOn: string): Figure => {
     const row = rows.find(({ model_type: own }) => own === type);
     const value = row?.value ?? null;
-    const reason = value !== null ? null : row === undefined ? `no ${type} model has been trained` : `no ${type} model had enough held-out data to be measured`;
+    const reason =
+      value !== null
+        ? null
+        : row === undefined
+          ? `no ${type} model has been trained`
+          : `no ${type} model had enough held-out data to be measured`;
     return { value, unit, measured_on: measuredOn, samples: row?.samples ?? 0, reason };
   };
   return {
-    anomaly_detection_rate: figure("anomaly", "share", "faults injected into the held-out last 20 % of each sensor's readings: recall of the isolation forests"),
-    drift_prediction_accuracy: figure("drift", "share", "the held-out last 20 % of each sensor's history: 1 - MAE / MAE of persistence"),
-    calibration_improvement: figure("calibration", "share", "each calibration left out once: 1 - RMSE after / RMSE before"),
+    anomaly_detection_rate: figure(
+      "anomaly",
+      "share",
+      "faults injected into the held-out last 20 % of each sensor's readings: recall of the isolation forests",
+    ),
+    drift_prediction_accuracy: figure(
+      "drift",
+      "share",
+      "the held-out last 20 % of each sensor's history: 1 - MAE / MAE of persistence",
+    ),
+    calibration_improvement: figure(
+      "calibration",
+      "share",
+      "each calibration left out once: 1 - RMSE after / RMSE before",
+    ),
   };
 }
 
 async function countSensors(pool: pg.Pool, sites: string[] | null) {
   const { rows } = await pool.query<SensorRow>(`${SENSOR_QUERY} where $1::text[] is null or s.site = any($1)`, [sites]);
   const bodies = rows.map((row) => sensorBody(row));
-  const count = <K extends string>(keys: readonly K[], of: (body: (typeof bodies)[number]) => string) => Object.fromEntries(keys.map((key) => [key, bodies.filter((body) => of(body) === key).length]));
-  return { total: bodies.length, by_status: count(SENSOR_STATUSES, ({ status }) => status), by_type: count(SENSOR_TYPES, ({ type }) => type) };
+  const count = <K extends string>(keys: readonly K[], of: (body: (typeof bodies)[number]) => string) =>
+    Object.fromEntries(keys.map((key) => [key, bodies.filter((body) => of(body) === key).length]));
+  return {
+    total: bodies.length,
+    by_status: count(SENSOR_STATUSES, ({ status }) => status),
+    by_type: count(SENSOR_TYPES, ({ type }) => type),
+  };
 }
 
 async function countReadings(pool: pg.Pool) {
@@ -86,11 +128,18 @@ async function countReadings(pool: pg.Pool) {
 }
 
 async function countAnomalies(pool: pg.Pool) {
-  const { rows } = await pool.query<{ type: string | null; severity: string; resolved: boolean; alarm: boolean; count: number }>(
-    "select type, severity, resolved, alarm, count(*)::int from anomalies group by 1, 2, 3, 4");
+  const { rows } = await pool.query<{
+    type: string | null;
+    severity: string;
+    resolved: boolean;
+    alarm: boolean;
+    count: number;
+  }>("select type, severity, resolved, alarm, count(*)::int from anomalies group by 1, 2, 3, 4");
   const days = await pool.query<{ day: string; count: number }>(
-    `select to_char(timestamp at time zone 'UTC', 'YYYY-MM-DD') as day, count(*)::int from anomalies where timestamp > now() - make_interval(days => ${DAYS_SHOWN}) group by 1 order by 1`);
-  const sum = (matches: (row: (typeof rows)[number]) => boolean): number => rows.filter(matches).reduce((total, { count }) => total + count, 0);
+    `select to_char(timestamp at time zone 'UTC', 'YYYY-MM-DD') as day, count(*)::int from anomalies where timestamp > now() - make_interval(days => ${DAYS_SHOWN}) group by 1 order by 1`,
+  );
+  const sum = (matches: (row: (typeof rows)[number]) => boolean): number =>
+    rows.filter(matches).reduce((total, { count }) => total + count, 0);
   return {
     total: sum(() => true),
     open: sum(({ resolved }) => !resolved),
@@ -102,21 +151,40 @@ async function countAnomalies(pool: pg.Pool) {
 }
 
 async function countModels(pool: pg.Pool) {
-  const { rows } = await pool.query<{ model_type: string; count: number }>("select model_type, count(*)::int from model_artifacts where current group by 1");
-  return { total: rows.reduce((total, { count }) => total + count, 0), by_type: Object.fromEntries(MODEL_TYPES.map((type) => [type, rows.find((row) => row.model_type === type)?.count ?? 0])) };
+  const { rows } = await pool.query<{ model_type: string; count: number }>(
+    "select model_type, count(*)::int from model_artifacts where current group by 1",
+  );
+  return {
+    total: rows.reduce((total, { count }) => total + count, 0),
+    by_type: Object.fromEntries(
+      MODEL_TYPES.map((type) => [type, rows.find((row) => row.model_type === type)?.count ?? 0]),
+    ),
+  };
 }
 
 async function countTraining(pool: pg.Pool) {
-  const { rows } = await pool.query("select count(*)::int as runs, count(*) filter (where status = 'failed')::int as failed, count(*) filter (where status = 'insufficient_data')::int as short_of_data from training_runs");
+  const { rows } = await pool.query(
+    "select count(*)::int as runs, count(*) filter (where status = 'failed')::int as failed, count(*) filter (where status = 'insufficient_data')::int as short_of_data from training_runs",
+  );
   return rows[0] as unknown;
 }
 
 async function countServices(pool: pg.Pool) {
-  const { rows } = await pool.query<{ service: string; kept: number; counters: Record<string, number> | null }>("select service, kept, counters from stream_positions");
+  const { rows } = await pool.query<{ service: string; kept: number; counters: Record<string, number> | null }>(
+    "select service, kept, counters from stream_positions",
+  );
   const fallbacks = Object.fromEntries(
     MODEL_TYPES.map((type) => {
       const own = rows.filter(({ service }) => service === type);
-      return [type, Object.fromEntries(FALLBACKS.map((reason) => [reason, own.reduce((sum, { counters }) => sum + (counters?.[`fallback_${reason}`] ?? 0), 0)]))];
+      return [
+        type,
+        Object.fromEntries(
+          FALLBACKS.map((reason) => [
+            reason,
+            own.reduce((sum, { counters }) => sum + (counters?.[`fallback_${reason}`] ?? 0), 0),
+          ]),
+        ),
+      ];
     }),
   );
   const kept: Partial<Record<string, number>> = {};

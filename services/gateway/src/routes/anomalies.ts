@@ -10,7 +10,13 @@ import { invalid, Problem } from "../problem.ts";
 import { AnomalyChange, anomalyFilter, IdParams } from "../schemas.ts";
 import { typed, type Parts } from "../server.ts";
 
-type AnomalyRow = Omit<AnomalyBody, "timestamp" | "last_seen" | "resolved_at"> & { timestamp: Date; last_seen: Date; resolved_at: Date | null; site: string; key: string };
+type AnomalyRow = Omit<AnomalyBody, "timestamp" | "last_seen" | "resolved_at"> & {
+  timestamp: Date;
+  last_seen: Date;
+  resolved_at: Date | null;
+  site: string;
+  key: string;
+};
 
 const anomalyBody = ({ site: _site, key: _key, ...row }: AnomalyRow): AnomalyBody => ({
   ...row,
@@ -27,50 +33,82 @@ const LOOK_AGAIN_MS = 50;
 export function anomalyRoutes(scope: FastifyInstance, { pool, bus, partitions }: Parts): void {
   const app = typed(scope);
   const find = async (id: number, { sites }: Identity): Promise<AnomalyRow> => {
-    const { rows } = await pool.query<AnomalyRow>(`${QUERY} where a.id = $1 and ($2::text[] is null or s.site = any($2))`, [id, sites]);
+    const { rows } = await pool.query<AnomalyRow>(
+      `${QUERY} where a.id = $1 and ($2::text[] is null or s.site = any($2))`,
+      [id, sites],
+    );
     if (rows[0] === undefined) throw new Problem("not_found", `there is no anomaly ${id}`);
     return rows[0];
   };
 
-  app.get("/api/anomalies", { config: { access: "read" }, schema: { querystring: Type.Object({ ...pageQuery, ...anomalyFilter }) } }, async ({ query, identity }) => {
-    const { sql, after } = direction(query);
-    const cursor = readCursor(query, 2);
-    const { rows } = await pool.query<AnomalyRow>(
-      `${QUERY}
+  app.get(
+    "/api/anomalies",
+    { config: { access: "read" }, schema: { querystring: Type.Object({ ...pageQuery, ...anomalyFilter }) } },
+    async ({ query, identity }) => {
+      const { sql, after } = direction(query);
+      const cursor = readCursor(query, 2);
+      const { rows } = await pool.query<AnomalyRow>(
+        `${QUERY}
         where ($1::text[] is null or s.site = any($1)) and ($2::int is null or a.sensor_id = $2) and ($3::text is null or a.type = $3)
           and ($4::text is null or a.severity = $4) and ($5::boolean is null or a.resolved = $5) and ($6::boolean is null or a.alarm = $6)
           and ($7::timestamptz is null or a.timestamp >= $7) and ($8::timestamptz is null or a.timestamp < $8) and ($9::text is null or a.method = $9)
           and ($10::timestamptz is null or (a.timestamp, a.id) ${after} ($10, $11))
         order by a.timestamp ${sql}, a.id ${sql} limit $12`,
-      [
-        identity.sites, query.sensor_id ?? null, query.type ?? null, query.severity ?? null, query.resolved ?? null, query.alarm ?? null,
-        readOptionalInstant("/from", query.from), readOptionalInstant("/to", query.to), query.method ?? null,
-        cursor === null ? null : new Date(cursor[0]!), cursor?.[1] ?? null, (query.limit ?? LIMIT_DEFAULT) + 1,
-      ],
-    );
-    return pageOf(rows, query, anomalyBody, (row) => [row.timestamp.toISOString(), row.id]);
-  });
+        [
+          identity.sites,
+          query.sensor_id ?? null,
+          query.type ?? null,
+          query.severity ?? null,
+          query.resolved ?? null,
+          query.alarm ?? null,
+          readOptionalInstant("/from", query.from),
+          readOptionalInstant("/to", query.to),
+          query.method ?? null,
+          cursor === null ? null : new Date(cursor[0]!),
+          cursor?.[1] ?? null,
+          (query.limit ?? LIMIT_DEFAULT) + 1,
+        ],
+      );
+      return pageOf(rows, query, anomalyBody, (row) => [row.timestamp.toISOString(), row.id]);
+    },
+  );
 
-  app.get("/api/anomalies/:id", { config: { access: "read" }, schema: { params: IdParams } }, async ({ params, identity }) => anomalyBody(await find(params.id, identity)));
+  app.get(
+    "/api/anomalies/:id",
+    { config: { access: "read" }, schema: { params: IdParams } },
+    async ({ params, identity }) => anomalyBody(await find(params.id, identity)),
+  );
 
-  app.patch("/api/anomalies/:id", { config: { access: "operate" }, schema: { params: IdParams, body: AnomalyChange } }, async ({ params, body, identity }) => {
-    const anomaly = await find(params.id, identity);
-    if (body.resolved === false && anomaly.resolved) throw new Problem("conflict", "an episode that is over does not begin again; the next one will be its own");
-    if (body.resolved !== true) throw invalid("/resolved", "an anomaly can be resolved: send {\"resolved\": true}, with a note if you like");
-    const note = body.note ?? null;
-    if (anomaly.resolved && (note === null || note === anomaly.note)) return anomalyBody(anomaly);
-    await bus.jetstream
-      .publish(
-        subjects.resolution(partitionOf(anomaly.site, anomaly.key, partitions), anomaly.id),
-        JSON.stringify({ sensor_id: anomaly.sensor_id, site: anomaly.site, key: anomaly.key, started_at: anomaly.timestamp.toISOString(), note }),
-      )
-      .catch((error: unknown) => {
-        throw new Problem("unavailable", "NATS is away; try again", {}, { cause: error });
-      });
-    for (const until = Date.now() + RESOLUTION_MS_MAX; Date.now() < until; await pause(LOOK_AGAIN_MS)) {
-      const now = await find(params.id, identity);
-      if (now.resolved && (note === null || now.note === note)) return anomalyBody(now);
-    }
-    throw new Problem("unavailable", "the anomaly service has not answered yet; the resolution is on its way");
-  });
+  app.patch(
+    "/api/anomalies/:id",
+    { config: { access: "operate" }, schema: { params: IdParams, body: AnomalyChange } },
+    async ({ params, body, identity }) => {
+      const anomaly = await find(params.id, identity);
+      if (body.resolved === false && anomaly.resolved)
+        throw new Problem("conflict", "an episode that is over does not begin again; the next one will be its own");
+      if (body.resolved !== true)
+        throw invalid("/resolved", 'an anomaly can be resolved: send {"resolved": true}, with a note if you like');
+      const note = body.note ?? null;
+      if (anomaly.resolved && (note === null || note === anomaly.note)) return anomalyBody(anomaly);
+      await bus.jetstream
+        .publish(
+          subjects.resolution(partitionOf(anomaly.site, anomaly.key, partitions), anomaly.id),
+          JSON.stringify({
+            sensor_id: anomaly.sensor_id,
+            site: anomaly.site,
+            key: anomaly.key,
+            started_at: anomaly.timestamp.toISOString(),
+            note,
+          }),
+        )
+        .catch((error: unknown) => {
+          throw new Problem("unavailable", "NATS is away; try again", {}, { cause: error });
+        });
+      for (const until = Date.now() + RESOLUTION_MS_MAX; Date.now() < until; await pause(LOOK_AGAIN_MS)) {
+        const now = await find(params.id, identity);
+        if (now.resolved && (note === null || now.note === note)) return anomalyBody(now);
+      }
+      throw new Problem("unavailable", "the anomaly service has not answered yet; the resolution is on its way");
+    },
+  );
 }

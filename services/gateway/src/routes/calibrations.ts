@@ -43,33 +43,57 @@ const QUERY = `
 export function calibrationRoutes(scope: FastifyInstance, { pool }: Parts): void {
   const app = typed(scope);
 
-  app.get("/api/calibrations", { config: { access: "read" }, schema: { querystring: Type.Object({ ...pageQuery, sensor_id: Type.Optional(Type.Integer()) }) } }, async ({ query, identity }) => {
-    const { sql, after } = direction(query);
-    const cursor = readCursor(query, 2);
-    const { rows } = await pool.query<CalibrationRow>(
-      `${QUERY}
+  app.get(
+    "/api/calibrations",
+    {
+      config: { access: "read" },
+      schema: { querystring: Type.Object({ ...pageQuery, sensor_id: Type.Optional(Type.Integer()) }) },
+    },
+    async ({ query, identity }) => {
+      const { sql, after } = direction(query);
+      const cursor = readCursor(query, 2);
+      const { rows } = await pool.query<CalibrationRow>(
+        `${QUERY}
         where ($1::int is null or c.sensor_id = $1) and ($2::text[] is null or s.site = any($2))
           and ($3::timestamptz is null or (c.applied_at, c.id) ${after} ($3, $4))
         order by c.applied_at ${sql}, c.id ${sql} limit $5`,
-      [query.sensor_id ?? null, identity.sites, cursor === null ? null : new Date(cursor[0]!), cursor?.[1] ?? null, (query.limit ?? LIMIT_DEFAULT) + 1],
-    );
-    return pageOf(rows, query, calibrationBody, (row) => [row.applied_at.toISOString(), row.id]);
-  });
+        [
+          query.sensor_id ?? null,
+          identity.sites,
+          cursor === null ? null : new Date(cursor[0]!),
+          cursor?.[1] ?? null,
+          (query.limit ?? LIMIT_DEFAULT) + 1,
+        ],
+      );
+      return pageOf(rows, query, calibrationBody, (row) => [row.applied_at.toISOString(), row.id]);
+    },
+  );
 
-  app.post("/api/calibrations", { config: { access: "operate" }, schema: { body: CalibrationToCreate } }, async ({ body, identity }, reply) => {
-    const sensor = await findSensor(pool, body.sensor_id, identity);
-    const method = body.method ?? "linear";
-    const params = body.params ?? null;
-    const wrong = params === null ? null : validateCalibrationParams(method, params);
-    if (wrong !== null) throw invalid("/params", wrong);
-    const appliedAt = body.applied_at === undefined ? new Date() : readInstant("/applied_at", body.applied_at);
-    const { rows } = await pool.query<{ id: number }>(
-      `insert into calibrations (sensor_id, method, params, corrected_value, applied_at, valid_from)
+  app.post(
+    "/api/calibrations",
+    { config: { access: "operate" }, schema: { body: CalibrationToCreate } },
+    async ({ body, identity }, reply) => {
+      const sensor = await findSensor(pool, body.sensor_id, identity);
+      const method = body.method ?? "linear";
+      const params = body.params ?? null;
+      const wrong = params === null ? null : validateCalibrationParams(method, params);
+      if (wrong !== null) throw invalid("/params", wrong);
+      const appliedAt = body.applied_at === undefined ? new Date() : readInstant("/applied_at", body.applied_at);
+      const { rows } = await pool.query<{ id: number }>(
+        `insert into calibrations (sensor_id, method, params, corrected_value, applied_at, valid_from)
        values ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6 / 1000.0)) returning id`,
-      [sensor.id, method, params === null ? null : JSON.stringify(params), body.corrected_value, appliedAt, FACT_LEAD_MS],
-    );
-    await pause(FACT_LEAD_MS);
-    const kept = await pool.query<CalibrationRow>(`${QUERY} where c.id = $1`, [rows[0]!.id]);
-    return reply.status(201).send(calibrationBody(kept.rows[0]!));
-  });
+        [
+          sensor.id,
+          method,
+          params === null ? null : JSON.stringify(params),
+          body.corrected_value,
+          appliedAt,
+          FACT_LEAD_MS,
+        ],
+      );
+      await pause(FACT_LEAD_MS);
+      const kept = await pool.query<CalibrationRow>(`${QUERY} where c.id = $1`, [rows[0]!.id]);
+      return reply.status(201).send(calibrationBody(kept.rows[0]!));
+    },
+  );
 }

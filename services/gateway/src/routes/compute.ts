@@ -22,78 +22,151 @@ const POINTS_MAX = 5_000;
 export function computeRoutes(scope: FastifyInstance, { pool }: Parts): void {
   const app = typed(scope);
 
-  app.post("/api/enhanced-anomaly-detection", { config: { access: "compute" }, schema: { body: DetectionAsked } }, async ({ body, identity }) => {
-    const sensor = await findSensor(pool, body.sensor_id, identity);
-    if (body.readings !== undefined && (body.value !== undefined || body.timestamp !== undefined)) throw invalid("/readings", "send readings, or one value with its timestamp, not both");
-    const asked = await readingsAsked(pool, body);
-    const found = await findModelInForce(pool, sensor.id, "anomaly", decodeIsolationForest);
-    const clock = createCalendar(sensor.settings.time_zone ?? SETTINGS_DEFAULTS.time_zone);
-    if (found.model !== null) {
-      const { model: forest } = found;
+  app.post(
+    "/api/enhanced-anomaly-detection",
+    { config: { access: "compute" }, schema: { body: DetectionAsked } },
+    async ({ body, identity }) => {
+      const sensor = await findSensor(pool, body.sensor_id, identity);
+      if (body.readings !== undefined && (body.value !== undefined || body.timestamp !== undefined))
+        throw invalid("/readings", "send readings, or one value with its timestamp, not both");
+      const asked = await readingsAsked(pool, body);
+      const found = await findModelInForce(pool, sensor.id, "anomaly", decodeIsolationForest);
+      const clock = createCalendar(sensor.settings.time_zone ?? SETTINGS_DEFAULTS.time_zone);
+      if (found.model !== null) {
+        const { model: forest } = found;
+        const results = asked.map(({ value, timestampMs }) => {
+          const { hour, weekday } = clock(timestampMs);
+          const score = scoreReading(forest, value, hour, weekday);
+          const usual = expectedValue(forest, hour, weekday);
+          return resultOf({
+            value,
+            timestampMs,
+            score,
+            threshold: forest.threshold,
+            isAnomaly: score > forest.threshold,
+            expected: usual?.expected ?? null,
+          });
+        });
+        return {
+          sensor_id: sensor.id,
+          method: "isolation_forest",
+          model_version: found.version,
+          fallback_reason: null,
+          results,
+        };
+      }
+      const recent = await valuesBefore(pool, sensor.id, asked[0]!.timestampMs);
+      let enough = true;
       const results = asked.map(({ value, timestampMs }) => {
-        const { hour, weekday } = clock(timestampMs);
-        const score = scoreReading(forest, value, hour, weekday);
-        const usual = expectedValue(forest, hour, weekday);
-        return resultOf({ value, timestampMs, score, threshold: forest.threshold, isAnomaly: score > forest.threshold, expected: usual?.expected ?? null });
+        const judged = judgeByThreshold(recent, value);
+        recent.push(value);
+        if (recent.length > RECENT_READINGS) recent.shift();
+        enough &&= judged !== null;
+        return resultOf({
+          value,
+          timestampMs,
+          score: judged?.score ?? null,
+          threshold: ROBUST_THRESHOLD,
+          isAnomaly: judged?.isAnomaly ?? false,
+          expected: judged?.expected ?? null,
+        });
       });
-      return { sensor_id: sensor.id, method: "isolation_forest", model_version: found.version, fallback_reason: null, results };
-    }
-    const recent = await valuesBefore(pool, sensor.id, asked[0]!.timestampMs);
-    let enough = true;
-    const results = asked.map(({ value, timestampMs }) => {
-      const judged = judgeByThreshold(recent, value);
-      recent.push(value);
-      if (recent.length > RECENT_READINGS) recent.shift();
-      enough &&= judged !== null;
-      return resultOf({ value, timestampMs, score: judged?.score ?? null, threshold: ROBUST_THRESHOLD, isAnomaly: judged?.isAnomaly ?? false, expected: judged?.expected ?? null });
-    });
-    return { sensor_id: sensor.id, method: "threshold", model_version: null, fallback_reason: enough ? found.reason : "insufficient_history", results };
-  });
+      return {
+        sensor_id: sensor.id,
+        method: "threshold",
+        model_version: null,
+        fallback_reason: enough ? found.reason : "insufficient_history",
+        results,
+      };
+    },
+  );
 
   const Query = Type.Object({
     horizon: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: HORIZON_HOURS_MAX, default: 24 })),
     step: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: HORIZON_HOURS_MAX, default: 1 })),
     method: Type.Optional(Type.Union([Type.Literal("linear_regression"), Type.Literal("blend")])),
   });
-  app.get("/api/sensors/:id/drift-prediction", { config: { access: "read" }, schema: { params: IdParams, querystring: Query } }, async ({ params, query, identity }) => {
-    const sensor = await findSensor(pool, params.id, identity);
-    const { horizon = 24, step = 1, method } = query;
-    if (horizon / step > POINTS_MAX) throw invalid("/step", `at most ${POINTS_MAX} points: a larger step, or a smaller horizon`);
-    const { baseline } = sensorBody(sensor);
-    const found = await findModelInForce(pool, sensor.id, "drift", decodeDriftModel);
-    const version = found.model === null ? null : found.version;
-    if (baseline === null || sensor.newest === null) {
-      return { sensor_id: sensor.id, method: "trend", model_version: null, fallback_reason: "insufficient_history", baseline, current_drift: null, predictions: [] };
-    }
-    const hours = await findHours(pool, sensor.id);
-    const clock = createCalendar(sensor.settings.time_zone ?? SETTINGS_DEFAULTS.time_zone);
-    const span = sensor.span ?? 0;
-    const means = Float64Array.from(hours, ({ mean }) => mean);
-    const forecast = forecastDrift(
-      found.model,
-      { hourlyTimesMs: Float64Array.from(hours, ({ hour_ms: hourMs }) => hourMs), hourlyMeans: means, lastReadingMs: sensor.newest.getTime(), baseline, span, hourOfDay: (ms) => clock(ms).hour },
-      { horizonHours: horizon, stepHours: step, method },
-    );
-    return {
-      sensor_id: sensor.id,
-      method: forecast.method,
-      model_version: forecast.method === "trend" ? null : version,
-      fallback_reason: found.model === null && forecast.fallbackReason === "model_missing" ? found.reason : forecast.fallbackReason,
-      baseline,
-      current_drift: sensorBody(sensor).drift ?? (means.length === 0 ? null : driftOf(means, baseline, span)),
-      predictions: forecast.points.map(({ timestampMs, ...point }) => ({ timestamp: new Date(timestampMs).toISOString(), ...point })),
-    };
-  });
+  app.get(
+    "/api/sensors/:id/drift-prediction",
+    { config: { access: "read" }, schema: { params: IdParams, querystring: Query } },
+    async ({ params, query, identity }) => {
+      const sensor = await findSensor(pool, params.id, identity);
+      const { horizon = 24, step = 1, method } = query;
+      if (horizon / step > POINTS_MAX)
+        throw invalid("/step", `at most ${POINTS_MAX} points: a larger step, or a smaller horizon`);
+      const { baseline } = sensorBody(sensor);
+      const found = await findModelInForce(pool, sensor.id, "drift", decodeDriftModel);
+      const version = found.model === null ? null : found.version;
+      if (baseline === null || sensor.newest === null) {
+        return {
+          sensor_id: sensor.id,
+          method: "trend",
+          model_version: null,
+          fallback_reason: "insufficient_history",
+          baseline,
+          current_drift: null,
+          predictions: [],
+        };
+      }
+      const hours = await findHours(pool, sensor.id);
+      const clock = createCalendar(sensor.settings.time_zone ?? SETTINGS_DEFAULTS.time_zone);
+      const span = sensor.span ?? 0;
+      const means = Float64Array.from(hours, ({ mean }) => mean);
+      const forecast = forecastDrift(
+        found.model,
+        {
+          hourlyTimesMs: Float64Array.from(hours, ({ hour_ms: hourMs }) => hourMs),
+          hourlyMeans: means,
+          lastReadingMs: sensor.newest.getTime(),
+          baseline,
+          span,
+          hourOfDay: (ms) => clock(ms).hour,
+        },
+        { horizonHours: horizon, stepHours: step, method },
+      );
+      return {
+        sensor_id: sensor.id,
+        method: forecast.method,
+        model_version: forecast.method === "trend" ? null : version,
+        fallback_reason:
+          found.model === null && forecast.fallbackReason === "model_missing" ? found.reason : forecast.fallbackReason,
+        baseline,
+        current_drift: sensorBody(sensor).drift ?? (means.length === 0 ? null : driftOf(means, baseline, span)),
+        predictions: forecast.points.map(({ timestampMs, ...point }) => ({
+          timestamp: new Date(timestampMs).toISOString(),
+          ...point,
+        })),
+      };
+    },
+  );
 
-  app.post("/api/sensors/:id/correct", { config: { access: "compute" }, schema: { params: IdParams, body: Type.Object({ raw_value: Type.Number() }, { additionalProperties: false }) } }, async ({ params, body, identity }) => {
-    const sensor = await findSensor(pool, params.id, identity);
-    const found = await findModelInForce(pool, sensor.id, "calibration", decodeCalibrationModel);
-    const { rows } = await pool.query<CalibrationRecord>(
-      `select method, params, (extract(epoch from applied_at) * 1000)::float8 as "appliedAtMs" from calibrations where sensor_id = $1 order by applied_at, id`, [sensor.id]);
-    const missing = found.model === null && found.reason === "model_missing";
-    const corrected = explainCorrection(missing ? null : found, rows, { timestampMs: Date.now(), value: body.raw_value });
-    return { raw_value: body.raw_value, corrected_value: corrected.correctedValue, method: corrected.method, model_version: corrected.modelVersion, fallback_reason: corrected.fallbackReason };
-  });
+  app.post(
+    "/api/sensors/:id/correct",
+    {
+      config: { access: "compute" },
+      schema: { params: IdParams, body: Type.Object({ raw_value: Type.Number() }, { additionalProperties: false }) },
+    },
+    async ({ params, body, identity }) => {
+      const sensor = await findSensor(pool, params.id, identity);
+      const found = await findModelInForce(pool, sensor.id, "calibration", decodeCalibrationModel);
+      const { rows } = await pool.query<CalibrationRecord>(
+        `select method, params, (extract(epoch from applied_at) * 1000)::float8 as "appliedAtMs" from calibrations where sensor_id = $1 order by applied_at, id`,
+        [sensor.id],
+      );
+      const missing = found.model === null && found.reason === "model_missing";
+      const corrected = explainCorrection(missing ? null : found, rows, {
+        timestampMs: Date.now(),
+        value: body.raw_value,
+      });
+      return {
+        raw_value: body.raw_value,
+        corrected_value: corrected.correctedValue,
+        method: corrected.method,
+        model_version: corrected.modelVersion,
+        fallback_reason: corrected.fallbackReason,
+      };
+    },
+  );
 }
 
 interface Asked {
@@ -101,18 +174,35 @@ interface Asked {
   timestampMs: number;
 }
 
-async function readingsAsked(pool: pg.Pool, body: { sensor_id: number; value?: number; timestamp?: string | number; readings?: { value: number; timestamp: string | number }[] }): Promise<Asked[]> {
-  if (body.readings !== undefined) return body.readings.map(({ value, timestamp }, index) => ({ value, timestampMs: readInstant(`/readings/${index}/timestamp`, timestamp).getTime() }));
+async function readingsAsked(
+  pool: pg.Pool,
+  body: {
+    sensor_id: number;
+    value?: number;
+    timestamp?: string | number;
+    readings?: { value: number; timestamp: string | number }[];
+  },
+): Promise<Asked[]> {
+  if (body.readings !== undefined)
+    return body.readings.map(({ value, timestamp }, index) => ({
+      value,
+      timestampMs: readInstant(`/readings/${index}/timestamp`, timestamp).getTime(),
+    }));
   const timestampMs = body.timestamp === undefined ? Date.now() : readInstant("/timestamp", body.timestamp).getTime();
   if (body.value !== undefined) return [{ value: body.value, timestampMs }];
-  const { rows } = await pool.query<{ value: number; at: Date }>("select raw_value as value, timestamp as at from readings where sensor_id = $1 and quality < 2 order by timestamp desc limit 1", [body.sensor_id]);
+  const { rows } = await pool.query<{ value: number; at: Date }>(
+    "select raw_value as value, timestamp as at from readings where sensor_id = $1 and quality < 2 order by timestamp desc limit 1",
+    [body.sensor_id],
+  );
   if (rows[0] === undefined) throw new Problem("insufficient_data", "Not enough data: 1 reading needed, 0 available");
   return [{ value: rows[0].value, timestampMs: rows[0].at.getTime() }];
 }
 
 async function valuesBefore(pool: pg.Pool, sensorId: number, beforeMs: number): Promise<number[]> {
   const { rows } = await pool.query<{ value: number }>(
-    "select raw_value as value from readings where sensor_id = $1 and quality < 2 and timestamp < to_timestamp($2 / 1000.0) order by timestamp desc limit $3", [sensorId, beforeMs, RECENT_READINGS]);
+    "select raw_value as value from readings where sensor_id = $1 and quality < 2 and timestamp < to_timestamp($2 / 1000.0) order by timestamp desc limit $3",
+    [sensorId, beforeMs, RECENT_READINGS],
+  );
   return rows.map(({ value }) => value).reverse();
 }
 
@@ -132,7 +222,9 @@ async function findHours(pool: pg.Pool, sensorId: number): Promise<{ hour_ms: nu
 }
 
 /** A flag of the forest or its fallback alone is at most Low, and has no type: that takes an episode. */
-function resultOf(judged: Asked & { score: number | null; threshold: number; isAnomaly: boolean; expected: number | null }) {
+function resultOf(
+  judged: Asked & { score: number | null; threshold: number; isAnomaly: boolean; expected: number | null },
+) {
   return {
     value: judged.value,
     timestamp: new Date(judged.timestampMs).toISOString(),

@@ -8,7 +8,15 @@ import { invalid, Problem } from "../problem.ts";
 import { oneOf } from "../schemas.ts";
 import { typed, type Parts } from "../server.ts";
 
-const REASONS = ["invalid_json", "invalid_reading", "unknown_sensor", "future_timestamp", "too_old", "too_large", "processing_failed"] as const;
+const REASONS = [
+  "invalid_json",
+  "invalid_reading",
+  "unknown_sensor",
+  "future_timestamp",
+  "too_old",
+  "too_large",
+  "processing_failed",
+] as const;
 /** Replayed at once; the rest with the next request. */
 const REPLAY_MAX = 10_000;
 /** So much of a payload is shown. */
@@ -34,7 +42,13 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 function deadLetterBody(row: DeadLetterRow, showsPayload: boolean) {
   const { bytes, payload, ...rest } = row;
   const shown = showsPayload ? textOf(payload) : { payload: null };
-  return { ...rest, received_at: row.received_at.toISOString(), replayed_at: row.replayed_at?.toISOString() ?? null, ...shown, payload_truncated: bytes > PAYLOAD_BYTES_SHOWN };
+  return {
+    ...rest,
+    received_at: row.received_at.toISOString(),
+    replayed_at: row.replayed_at?.toISOString() ?? null,
+    ...shown,
+    payload_truncated: bytes > PAYLOAD_BYTES_SHOWN,
+  };
 }
 
 function textOf(payload: Buffer): { payload: string; payload_encoding?: "base64" } {
@@ -47,56 +61,113 @@ function textOf(payload: Buffer): { payload: string; payload_encoding?: "base64"
 
 export function deadLetterRoutes(scope: FastifyInstance, { pool, bus }: Parts): void {
   const app = typed(scope);
-  const Query = Type.Object({ ...pageQuery, reason: Type.Optional(oneOf(REASONS)), site: Type.Optional(Type.String()), key: Type.Optional(Type.String()), group: Type.Optional(Type.Literal("sensor")) });
+  const Query = Type.Object({
+    ...pageQuery,
+    reason: Type.Optional(oneOf(REASONS)),
+    site: Type.Optional(Type.String()),
+    key: Type.Optional(Type.String()),
+    group: Type.Optional(Type.Literal("sensor")),
+  });
 
-  app.get("/api/dead-letters", { config: { access: "read" }, schema: { querystring: Query } }, async ({ query, identity }) => {
-    if (query.group === "sensor") return grouped(identity, query.reason ?? null);
-    const { sql, after } = direction(query);
-    const cursor = readCursor(query, 1);
-    const { rows } = await pool.query<DeadLetterRow>(
-      `select id, subject, site, key, reason, detail, substr(payload, 1, ${PAYLOAD_BYTES_SHOWN}) as payload, length(payload) as bytes, stream_sequence, received_at, replayed_at
+  app.get(
+    "/api/dead-letters",
+    { config: { access: "read" }, schema: { querystring: Query } },
+    async ({ query, identity }) => {
+      if (query.group === "sensor") return grouped(identity, query.reason ?? null);
+      const { sql, after } = direction(query);
+      const cursor = readCursor(query, 1);
+      const { rows } = await pool.query<DeadLetterRow>(
+        `select id, subject, site, key, reason, detail, substr(payload, 1, ${PAYLOAD_BYTES_SHOWN}) as payload, length(payload) as bytes, stream_sequence, received_at, replayed_at
          from dead_letters
         where ($1::text[] is null or site = any($1)) and ($2::text is null or reason = $2) and ($3::text is null or site = $3) and ($4::text is null or key = $4)
           and ($5::bigint is null or id ${after} $5)
         order by id ${sql} limit $6`,
-      [identity.sites, query.reason ?? null, query.site ?? null, query.key ?? null, cursor?.[0] ?? null, (query.limit ?? LIMIT_DEFAULT) + 1],
-    );
-    return pageOf(rows, query, (row) => deadLetterBody(row, identity.role !== "viewer"), (row) => [row.id]);
-  });
+        [
+          identity.sites,
+          query.reason ?? null,
+          query.site ?? null,
+          query.key ?? null,
+          cursor?.[0] ?? null,
+          (query.limit ?? LIMIT_DEFAULT) + 1,
+        ],
+      );
+      return pageOf(
+        rows,
+        query,
+        (row) => deadLetterBody(row, identity.role !== "viewer"),
+        (row) => [row.id],
+      );
+    },
+  );
 
   async function grouped({ sites }: Identity, reason: string | null) {
-    const { rows } = await pool.query<{ site: string | null; key: string | null; count: number; last: Date; payload: Buffer }>(
+    const { rows } = await pool.query<{
+      site: string | null;
+      key: string | null;
+      count: number;
+      last: Date;
+      payload: Buffer;
+    }>(
       `select site, key, count(*)::int as count, max(received_at) as last, (array_agg(substr(payload, 1, 1000) order by id desc))[1] as payload
          from dead_letters where replayed_at is null and ($1::text[] is null or site = any($1)) and ($2::text is null or reason = $2)
         group by site, key order by last desc limit ${GROUPS_MAX}`,
       [sites, reason],
     );
-    const results = rows.map(({ payload, last, ...row }) => ({ ...row, last_value: valueOf(payload), last_at: last.toISOString() }));
+    const results = rows.map(({ payload, last, ...row }) => ({
+      ...row,
+      last_value: valueOf(payload),
+      last_at: last.toISOString(),
+    }));
     return { count: results.length, next: null, results };
   }
 
   const Body = Type.Object(
-    { ids: Type.Optional(Type.Array(Type.Integer(), { minItems: 1, maxItems: REPLAY_MAX })), reason: Type.Optional(oneOf(REASONS)), site: Type.Optional(Type.String()), key: Type.Optional(Type.String()) },
+    {
+      ids: Type.Optional(Type.Array(Type.Integer(), { minItems: 1, maxItems: REPLAY_MAX })),
+      reason: Type.Optional(oneOf(REASONS)),
+      site: Type.Optional(Type.String()),
+      key: Type.Optional(Type.String()),
+    },
     { additionalProperties: false },
   );
-  app.post("/api/dead-letters/replay", { config: { access: "operate" }, schema: { body: Body } }, async ({ body, identity }) => {
-    if (Object.keys(body).length === 0) throw invalid("/", "say which: ids, or a reason, a site, a key");
-    const replayed = await inTransaction(pool, async (client) => {
-      const { rows } = await client.query<{ id: number; subject: string; payload: Buffer; received_at: Date }>(
-        `update dead_letters set replayed_at = now() where id in (
+  app.post(
+    "/api/dead-letters/replay",
+    { config: { access: "operate" }, schema: { body: Body } },
+    async ({ body, identity }) => {
+      if (Object.keys(body).length === 0) throw invalid("/", "say which: ids, or a reason, a site, a key");
+      const replayed = await inTransaction(pool, async (client) => {
+        const { rows } = await client.query<{ id: number; subject: string; payload: Buffer; received_at: Date }>(
+          `update dead_letters set replayed_at = now() where id in (
            select id from dead_letters where replayed_at is null and ($1::text[] is null or site = any($1)) and ($2::bigint[] is null or id = any($2))
              and ($3::text is null or reason = $3) and ($4::text is null or site = $4) and ($5::text is null or key = $5) order by id limit ${REPLAY_MAX} for update skip locked)
          returning id, subject, payload, received_at`,
-        [identity.sites, body.ids ?? null, body.reason ?? null, body.site ?? null, body.key ?? null],
-      );
-      const usable = rows.filter(({ subject }) => subject.split(".").length === 3 && subject.split(".").slice(1).every((token) => TOKEN_PATTERN.test(token)));
-      await Promise.all(usable.map(({ id, subject, payload, received_at: at }) => bus.jetstream.publish(subject, dated(payload, at), { msgID: `replay-${id}` }))).catch((error: unknown) => {
-        throw new Problem("unavailable", "NATS is away; nothing was replayed, or it will be recognised as a repeat", {}, { cause: error });
+          [identity.sites, body.ids ?? null, body.reason ?? null, body.site ?? null, body.key ?? null],
+        );
+        const usable = rows.filter(
+          ({ subject }) =>
+            subject.split(".").length === 3 &&
+            subject
+              .split(".")
+              .slice(1)
+              .every((token) => TOKEN_PATTERN.test(token)),
+        );
+        await Promise.all(
+          usable.map(({ id, subject, payload, received_at: at }) =>
+            bus.jetstream.publish(subject, dated(payload, at), { msgID: `replay-${id}` }),
+          ),
+        ).catch((error: unknown) => {
+          throw new Problem(
+            "unavailable",
+            "NATS is away; nothing was replayed, or it will be recognised as a repeat",
+            {},
+            { cause: error },
+          );
+        });
+        return usable.length;
       });
-      return usable.length;
-    });
-    return { replayed };
-  });
+      return { replayed };
+    },
+  );
 }
 
 /** A reading without a time was measured when it came first, not when it is replayed. */

@@ -40,29 +40,47 @@ export function readingRoutes(scope: FastifyInstance, parts: Parts): void {
     sensor_id: Type.Integer(),
     from: Type.Optional(Instant),
     to: Type.Optional(Instant),
-    resolution: Type.Optional(Type.Union([Type.Literal("raw"), Type.Literal("auto"), Type.Literal("60"), Type.Literal("3600")], { default: "raw" })),
+    resolution: Type.Optional(
+      Type.Union([Type.Literal("raw"), Type.Literal("auto"), Type.Literal("60"), Type.Literal("3600")], {
+        default: "raw",
+      }),
+    ),
   });
-  app.get("/api/readings", { config: { access: "read" }, schema: { querystring: Query } }, async ({ query, identity }) => {
-    await findSensor(pool, query.sensor_id, identity);
-    const from = readOptionalInstant("/from", query.from);
-    const to = readOptionalInstant("/to", query.to);
-    const resolution = query.resolution ?? "raw";
-    if (resolution === "raw") return rawReadings(pool, query.sensor_id, from, to, query);
-    const seconds = resolution === "auto" ? await chooseSeconds(pool, query.sensor_id, from, to) : Number(resolution);
-    const results = await buckets(pool, query.sensor_id, seconds, from, to, direction(query).sql);
-    return { count: results.length, next: null, resolution: seconds, results };
-  });
+  app.get(
+    "/api/readings",
+    { config: { access: "read" }, schema: { querystring: Query } },
+    async ({ query, identity }) => {
+      await findSensor(pool, query.sensor_id, identity);
+      const from = readOptionalInstant("/from", query.from);
+      const to = readOptionalInstant("/to", query.to);
+      const resolution = query.resolution ?? "raw";
+      if (resolution === "raw") return rawReadings(pool, query.sensor_id, from, to, query);
+      const seconds = resolution === "auto" ? await chooseSeconds(pool, query.sensor_id, from, to) : Number(resolution);
+      const results = await buckets(pool, query.sensor_id, seconds, from, to, direction(query).sql);
+      return { count: results.length, next: null, resolution: seconds, results };
+    },
+  );
 
-  app.post("/api/readings", { config: { access: "publish" }, schema: { body: Type.Unknown() } }, async ({ body, identity }, reply) => {
-    const elements: unknown[] = Array.isArray(body) ? body : [body];
-    if (elements.length > READINGS_PER_MESSAGE_MAX) throw new Problem("too_large", `${elements.length} readings, at most ${READINGS_PER_MESSAGE_MAX} at once`);
-    if (elements.length === 0 || elements.some((element) => typeof element !== "object" || element === null || Array.isArray(element))) {
-      throw new Problem("invalid_input", "send one reading or an array of readings", { errors: [{ path: "/", message: "must be {sensor_id, raw_value, timestamp?, quality?} or an array of these" }] });
-    }
-    const judged = await judge(pool, elements as PostedReading[], identity.sites);
-    await publish(parts, judged.accepted);
-    return reply.status(202).send({ accepted: judged.accepted.length, rejected: judged.rejected });
-  });
+  app.post(
+    "/api/readings",
+    { config: { access: "publish" }, schema: { body: Type.Unknown() } },
+    async ({ body, identity }, reply) => {
+      const elements: unknown[] = Array.isArray(body) ? body : [body];
+      if (elements.length > READINGS_PER_MESSAGE_MAX)
+        throw new Problem("too_large", `${elements.length} readings, at most ${READINGS_PER_MESSAGE_MAX} at once`);
+      if (
+        elements.length === 0 ||
+        elements.some((element) => typeof element !== "object" || element === null || Array.isArray(element))
+      ) {
+        throw new Problem("invalid_input", "send one reading or an array of readings", {
+          errors: [{ path: "/", message: "must be {sensor_id, raw_value, timestamp?, quality?} or an array of these" }],
+        });
+      }
+      const judged = await judge(pool, elements as PostedReading[], identity.sites);
+      await publish(parts, judged.accepted);
+      return reply.status(202).send({ accepted: judged.accepted.length, rejected: judged.rejected });
+    },
+  );
 }
 
 async function rawReadings(pool: pg.Pool, sensorId: number, from: Date | null, to: Date | null, query: PageQuery) {
@@ -81,14 +99,24 @@ async function rawReadings(pool: pg.Pool, sensorId: number, from: Date | null, t
 
 /** The finest of {@link AUTO_SECONDS} that gives at most {@link BUCKETS_MAX} buckets. */
 async function chooseSeconds(pool: pg.Pool, sensorId: number, from: Date | null, to: Date | null): Promise<number> {
-  const { rows } = await pool.query<{ first: Date | null; last: Date | null }>("select min(bucket) as first, max(bucket) as last from readings_per_hour where sensor_id = $1", [sensorId]);
+  const { rows } = await pool.query<{ first: Date | null; last: Date | null }>(
+    "select min(bucket) as first, max(bucket) as last from readings_per_hour where sensor_id = $1",
+    [sensorId],
+  );
   const first = Math.max(from?.getTime() ?? 0, rows[0]?.first?.getTime() ?? 0);
   const last = Math.min(to?.getTime() ?? Infinity, (rows[0]?.last?.getTime() ?? first) + 3_600_000);
   const seconds = Math.max(0, last - first) / 1000;
   return AUTO_SECONDS.find((size) => seconds / size + 1 <= BUCKETS_MAX) ?? AUTO_SECONDS.at(-1)!;
 }
 
-async function buckets(pool: pg.Pool, sensorId: number, seconds: number, from: Date | null, to: Date | null, order: string) {
+async function buckets(
+  pool: pg.Pool,
+  sensorId: number,
+  seconds: number,
+  from: Date | null,
+  to: Date | null,
+  order: string,
+) {
   const source = seconds % 3600 === 0 ? "readings_per_hour" : "readings_per_minute";
   const { rows } = await pool.query<{ timestamp: Date; min: number; max: number; mean: number; count: number }>(
     `select date_bin(make_interval(secs => $2), bucket, 'epoch') as timestamp, min(min) as min, max(max) as max, (sum(sum) / sum(count))::float8 as mean, sum(count)::int as count
@@ -120,9 +148,22 @@ interface Rejected {
 }
 
 /** What ingest would say of each, said now: a rejected reading is told to whoever posted it, and goes no further. */
-async function judge(pool: pg.Pool, elements: readonly PostedReading[], sites: string[] | null): Promise<{ accepted: Accepted[]; rejected: Rejected[] }> {
-  const ids = [...new Set(elements.map(({ sensor_id: id }) => id).filter((id): id is number => Number.isInteger(id) && Math.abs(id as number) < 2 ** 31))];
-  const { rows } = await pool.query<{ id: number; site: string; key: string }>("select id, site, key from sensors where id = any($1::int[])", [ids]);
+async function judge(
+  pool: pg.Pool,
+  elements: readonly PostedReading[],
+  sites: string[] | null,
+): Promise<{ accepted: Accepted[]; rejected: Rejected[] }> {
+  const ids = [
+    ...new Set(
+      elements
+        .map(({ sensor_id: id }) => id)
+        .filter((id): id is number => Number.isInteger(id) && Math.abs(id as number) < 2 ** 31),
+    ),
+  ];
+  const { rows } = await pool.query<{ id: number; site: string; key: string }>(
+    "select id, site, key from sensors where id = any($1::int[])",
+    [ids],
+  );
   const sensors = new Map(rows.filter(({ site }) => maySee({ sites }, site)).map((row) => [row.id, row]));
   const now = Date.now();
   const accepted: Accepted[] = [];
@@ -137,7 +178,11 @@ async function judge(pool: pg.Pool, elements: readonly PostedReading[], sites: s
       rejected.push({ index, code: "invalid_reading", detail: "timestamp is required in an array of several" });
       continue;
     }
-    const body = { value, ...(timestamp === undefined ? {} : { timestamp }), ...(quality === undefined ? {} : { quality }) };
+    const body = {
+      value,
+      ...(timestamp === undefined ? {} : { timestamp }),
+      ...(quality === undefined ? {} : { quality }),
+    };
     const [refusal] = parseMessage(Buffer.from(JSON.stringify(body)), now).refusals;
     if (refusal === undefined) accepted.push({ site: sensor.site, key: sensor.key, body });
     else rejected.push({ index, code: refusal.reason, detail: refusal.detail });
@@ -157,6 +202,11 @@ async function publish({ bus, log }: Parts, accepted: readonly Accepted[]): Prom
     await Promise.all(messages.map(({ subject, payload }) => bus.jetstream.publish(subject, payload)));
   } catch (error) {
     log.warn({ error }, "posted readings were not acknowledged");
-    throw new Problem("unavailable", "not all readings were acknowledged; sending the same dated body again is safe", {}, { cause: error });
+    throw new Problem(
+      "unavailable",
+      "not all readings were acknowledged; sending the same dated body again is safe",
+      {},
+      { cause: error },
+    );
   }
 }

@@ -12,7 +12,15 @@ import { Type, type Static } from "typebox";
 import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
 import { IdParams, Sensor, SensorChange, SensorToCreate } from "../schemas.ts";
-import { bodyToKeep, findSensor, maySee, SENSOR_QUERY, sensorBody, type SensorAnswer, type SensorRow } from "../sensors.ts";
+import {
+  bodyToKeep,
+  findSensor,
+  maySee,
+  SENSOR_QUERY,
+  sensorBody,
+  type SensorAnswer,
+  type SensorRow,
+} from "../sensors.ts";
 import { typed, type Parts } from "../server.ts";
 
 const SITE_DEFAULT = "main";
@@ -20,75 +28,151 @@ const SITE_DEFAULT = "main";
 const ID_ATTEMPTS_MAX = 1000;
 /** Whatever holds a sensor's rows, for a deletion with force. */
 const TABLES_OF_SENSOR = [
-  "readings", "readings_per_minute", "readings_per_hour", "sensor_latest", "anomalies", "sensor_status", "anomaly_state", "novelty_snapshots", "sensor_drift", "hourly_means",
-  "drift_predictions", "corrected_readings", "calibrations", "model_promotions", "model_artifacts", "training_runs",
+  "readings",
+  "readings_per_minute",
+  "readings_per_hour",
+  "sensor_latest",
+  "anomalies",
+  "sensor_status",
+  "anomaly_state",
+  "novelty_snapshots",
+  "sensor_drift",
+  "hourly_means",
+  "drift_predictions",
+  "corrected_readings",
+  "calibrations",
+  "model_promotions",
+  "model_artifacts",
+  "training_runs",
 ];
 
 export function sensorRoutes(scope: FastifyInstance, { pool, bus }: Parts): void {
   const app = typed(scope);
   const tell = (event: string, sensor: SensorAnswer): Promise<void> =>
-    say(bus, [{ subject: subjects.sensorEvent(sensor.site, sensor.key), id: `sensor-${sensor.id}-${event}-${randomUUID()}`, body: JSON.stringify({ event, ...sensor }) }]);
+    say(bus, [
+      {
+        subject: subjects.sensorEvent(sensor.site, sensor.key),
+        id: `sensor-${sensor.id}-${event}-${randomUUID()}`,
+        body: JSON.stringify({ event, ...sensor }),
+      },
+    ]);
 
-  app.get("/api/sensors", { config: { access: "read" }, schema: { querystring: Type.Object({ ...pageQuery, site: Type.Optional(Type.String()), type: Type.Optional(Type.String()) }), response: { 200: Type.Unknown() } } }, async ({ query, identity }) => {
-    const { sql, after } = direction(query);
-    const cursor = readCursor(query, 1);
-    const { rows } = await pool.query<SensorRow>(
-      `${SENSOR_QUERY}
+  app.get(
+    "/api/sensors",
+    {
+      config: { access: "read" },
+      schema: {
+        querystring: Type.Object({
+          ...pageQuery,
+          site: Type.Optional(Type.String()),
+          type: Type.Optional(Type.String()),
+        }),
+        response: { 200: Type.Unknown() },
+      },
+    },
+    async ({ query, identity }) => {
+      const { sql, after } = direction(query);
+      const cursor = readCursor(query, 1);
+      const { rows } = await pool.query<SensorRow>(
+        `${SENSOR_QUERY}
         where ($1::int is null or s.id ${after} $1) and ($2::text[] is null or s.site = any($2)) and ($3::text is null or s.site = $3) and ($4::text is null or s.type = $4)
         order by s.id ${sql} limit $5`,
-      [cursor?.[0] ?? null, identity.sites, query.site ?? null, query.type ?? null, (query.limit ?? LIMIT_DEFAULT) + 1],
-    );
-    return pageOf(rows, query, (row) => sensorBody(row), (row) => [row.id]);
-  });
-
-  app.get("/api/sensors/:id", { config: { access: "read" }, schema: { params: IdParams, response: { 200: Sensor } } }, async ({ params, identity }) => sensorBody(await findSensor(pool, params.id, identity)));
-
-  app.post("/api/sensors", { config: { access: "admin" }, schema: { body: SensorToCreate, response: { 201: Sensor } } }, async ({ body, identity }, reply) => {
-    requireSense(body);
-    const site = body.site ?? SITE_DEFAULT;
-    if (!maySee(identity, site)) throw new Problem("forbidden", `this token is fenced to other sites than ${site}`);
-    const id = await inTransaction(pool, (client) => insert(client, body, site)).catch(conflictOf);
-    await pause(FACT_LEAD_MS);
-    const sensor = sensorBody(await findSensor(pool, id, identity));
-    await tell("created", sensor);
-    return reply.status(201).send(sensor);
-  });
-
-  app.patch("/api/sensors/:id", { config: { access: "admin" }, schema: { params: IdParams, body: SensorChange, response: { 200: Sensor } } }, async ({ params, body, identity }) => {
-    const before = await findSensor(pool, params.id, identity);
-    for (const name of ["id", "site", "key"] as const) {
-      if (body[name] !== undefined && body[name] !== before[name]) throw new Problem("conflict", `${name} never changes: make another sensor`);
-    }
-    const kept = bodyToKeep(before);
-    const next: SensorBody = { ...kept, ...pickBody(body), settings: { ...kept.settings, ...body.settings } };
-    requireSense(next);
-    await inTransaction(pool, async (client) => {
-      await client.query(
-        "update sensors set name = $2, type = $3, unit = $4, range_min = $5, range_max = $6, expected_interval_s = $7, baseline = $8, settings = $9 where id = $1",
-        [params.id, next.name, next.type, next.unit, next.range_min, next.range_max, next.expected_interval_s, next.baseline, JSON.stringify(next.settings)],
+        [
+          cursor?.[0] ?? null,
+          identity.sites,
+          query.site ?? null,
+          query.type ?? null,
+          (query.limit ?? LIMIT_DEFAULT) + 1,
+        ],
       );
-      await keepVersion(client, params.id, before, next, false);
-    });
-    await pause(FACT_LEAD_MS);
-    const sensor = sensorBody(await findSensor(pool, params.id, identity));
-    await tell("changed", sensor);
-    return sensor;
-  });
+      return pageOf(
+        rows,
+        query,
+        (row) => sensorBody(row),
+        (row) => [row.id],
+      );
+    },
+  );
 
-  app.delete("/api/sensors/:id", { config: { access: "admin" }, schema: { params: IdParams, querystring: Type.Object({ force: Type.Optional(Type.Boolean()) }) } }, async ({ params, query, identity }, reply) => {
-    const row = await findSensor(pool, params.id, identity);
-    if (row.readings !== null && row.readings > 0 && query.force !== true) throw new Problem("conflict", `sensor ${params.id} has ${row.readings} readings; ?force=true deletes them too`);
-    const sensor = sensorBody(row);
-    await inTransaction(pool, async (client) => {
-      await keepVersion(client, params.id, row, bodyToKeep(row), true);
-      await client.query("delete from sensors where id = $1", [params.id]);
-    });
-    // From the version's instant on no service admits its readings; what was under way before then is waited for.
-    await pause(FACT_LEAD_MS);
-    for (const table of TABLES_OF_SENSOR) await pool.query(`delete from ${table} where sensor_id = $1`, [params.id]);
-    await tell("deleted", sensor);
-    return reply.status(204).send();
-  });
+  app.get(
+    "/api/sensors/:id",
+    { config: { access: "read" }, schema: { params: IdParams, response: { 200: Sensor } } },
+    async ({ params, identity }) => sensorBody(await findSensor(pool, params.id, identity)),
+  );
+
+  app.post(
+    "/api/sensors",
+    { config: { access: "admin" }, schema: { body: SensorToCreate, response: { 201: Sensor } } },
+    async ({ body, identity }, reply) => {
+      requireSense(body);
+      const site = body.site ?? SITE_DEFAULT;
+      if (!maySee(identity, site)) throw new Problem("forbidden", `this token is fenced to other sites than ${site}`);
+      const id = await inTransaction(pool, (client) => insert(client, body, site)).catch(conflictOf);
+      await pause(FACT_LEAD_MS);
+      const sensor = sensorBody(await findSensor(pool, id, identity));
+      await tell("created", sensor);
+      return reply.status(201).send(sensor);
+    },
+  );
+
+  app.patch(
+    "/api/sensors/:id",
+    { config: { access: "admin" }, schema: { params: IdParams, body: SensorChange, response: { 200: Sensor } } },
+    async ({ params, body, identity }) => {
+      const before = await findSensor(pool, params.id, identity);
+      for (const name of ["id", "site", "key"] as const) {
+        if (body[name] !== undefined && body[name] !== before[name])
+          throw new Problem("conflict", `${name} never changes: make another sensor`);
+      }
+      const kept = bodyToKeep(before);
+      const next: SensorBody = { ...kept, ...pickBody(body), settings: { ...kept.settings, ...body.settings } };
+      requireSense(next);
+      await inTransaction(pool, async (client) => {
+        await client.query(
+          "update sensors set name = $2, type = $3, unit = $4, range_min = $5, range_max = $6, expected_interval_s = $7, baseline = $8, settings = $9 where id = $1",
+          [
+            params.id,
+            next.name,
+            next.type,
+            next.unit,
+            next.range_min,
+            next.range_max,
+            next.expected_interval_s,
+            next.baseline,
+            JSON.stringify(next.settings),
+          ],
+        );
+        await keepVersion(client, params.id, before, next, false);
+      });
+      await pause(FACT_LEAD_MS);
+      const sensor = sensorBody(await findSensor(pool, params.id, identity));
+      await tell("changed", sensor);
+      return sensor;
+    },
+  );
+
+  app.delete(
+    "/api/sensors/:id",
+    {
+      config: { access: "admin" },
+      schema: { params: IdParams, querystring: Type.Object({ force: Type.Optional(Type.Boolean()) }) },
+    },
+    async ({ params, query, identity }, reply) => {
+      const row = await findSensor(pool, params.id, identity);
+      if (row.readings !== null && row.readings > 0 && query.force !== true)
+        throw new Problem("conflict", `sensor ${params.id} has ${row.readings} readings; ?force=true deletes them too`);
+      const sensor = sensorBody(row);
+      await inTransaction(pool, async (client) => {
+        await keepVersion(client, params.id, row, bodyToKeep(row), true);
+        await client.query("delete from sensors where id = $1", [params.id]);
+      });
+      // From the version's instant on no service admits its readings; what was under way before then is waited for.
+      await pause(FACT_LEAD_MS);
+      for (const table of TABLES_OF_SENSOR) await pool.query(`delete from ${table} where sensor_id = $1`, [params.id]);
+      await tell("deleted", sensor);
+      return reply.status(204).send();
+    },
+  );
 }
 
 async function insert(client: pg.PoolClient, body: Static<typeof SensorToCreate>, site: string): Promise<number> {
@@ -96,9 +180,14 @@ async function insert(client: pg.PoolClient, body: Static<typeof SensorToCreate>
   const key = body.key ?? String(id);
   if (!TOKEN_PATTERN.test(key)) throw invalid("/key", "a key is 1 to 64 letters, digits, - and _");
   if (!TOKEN_PATTERN.test(site)) throw invalid("/site", "a site is 1 to 64 letters, digits, - and _");
-  if (/^\d+$/.test(key) && key !== String(id)) throw invalid("/key", `a key of digits only must equal the id, which is ${id}`);
+  if (/^\d+$/.test(key) && key !== String(id))
+    throw invalid("/key", `a key of digits only must equal the id, which is ${id}`);
   const kept: SensorBody = {
-    unit: UNIT_OF_TYPE[body.type], range_min: null, range_max: null, expected_interval_s: null, baseline: null,
+    unit: UNIT_OF_TYPE[body.type],
+    range_min: null,
+    range_max: null,
+    expected_interval_s: null,
+    baseline: null,
     ...pickBody(body),
     name: body.name,
     type: body.type,
@@ -106,7 +195,19 @@ async function insert(client: pg.PoolClient, body: Static<typeof SensorToCreate>
   };
   await client.query(
     "insert into sensors (id, key, site, name, type, unit, range_min, range_max, expected_interval_s, baseline, settings) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-    [id, key, site, kept.name, kept.type, kept.unit, kept.range_min, kept.range_max, kept.expected_interval_s, kept.baseline, JSON.stringify(kept.settings)],
+    [
+      id,
+      key,
+      site,
+      kept.name,
+      kept.type,
+      kept.unit,
+      kept.range_min,
+      kept.range_max,
+      kept.expected_interval_s,
+      kept.baseline,
+      JSON.stringify(kept.settings),
+    ],
   );
   await keepVersion(client, id, { site, key }, kept, false);
   return id;
@@ -122,7 +223,13 @@ async function nextId(client: pg.PoolClient): Promise<number> {
   throw new Error("no free sensor id was found");
 }
 
-async function keepVersion(client: pg.PoolClient, id: number, { site, key }: { site: string; key: string }, body: SensorBody, deleted: boolean): Promise<void> {
+async function keepVersion(
+  client: pg.PoolClient,
+  id: number,
+  { site, key }: { site: string; key: string },
+  body: SensorBody,
+  deleted: boolean,
+): Promise<void> {
   await client.query(
     `insert into sensor_versions (sensor_id, valid_from, site, key, body, deleted) values ($1, clock_timestamp() + make_interval(secs => $6 / 1000.0), $2, $3, $4, $5)
      on conflict (sensor_id, valid_from) do update set body = excluded.body, deleted = excluded.deleted`,
@@ -133,17 +240,31 @@ async function keepVersion(client: pg.PoolClient, id: number, { site, key }: { s
 /** What of a body may be said of a sensor, leaving out what was not given. */
 function pickBody(body: Partial<Record<keyof SensorBody, unknown>>): Partial<SensorBody> {
   const names = ["name", "type", "unit", "range_min", "range_max", "expected_interval_s", "baseline"] as const;
-  return Object.fromEntries(names.flatMap((name) => (body[name] === undefined ? [] : [[name, body[name]]]))) as Partial<SensorBody>;
+  return Object.fromEntries(
+    names.flatMap((name) => (body[name] === undefined ? [] : [[name, body[name]]])),
+  ) as Partial<SensorBody>;
 }
 
-function requireSense(body: { range_min?: number | null; range_max?: number | null; settings?: { time_zone?: string } }): void {
+function requireSense(body: {
+  range_min?: number | null;
+  range_max?: number | null;
+  settings?: { time_zone?: string };
+}): void {
   const { range_min: low = null, range_max: high = null, settings } = body;
-  if (low !== null && high !== null && low >= high) throw invalid("/range_max", `the range's end ${high} must lie above its beginning ${low}`);
-  if (settings?.time_zone !== undefined && !isTimeZone(settings.time_zone)) throw invalid("/settings/time_zone", `"${settings.time_zone}" is not an IANA time zone`);
+  if (low !== null && high !== null && low >= high)
+    throw invalid("/range_max", `the range's end ${high} must lie above its beginning ${low}`);
+  if (settings?.time_zone !== undefined && !isTimeZone(settings.time_zone))
+    throw invalid("/settings/time_zone", `"${settings.time_zone}" is not an IANA time zone`);
 }
 
 function conflictOf(error: unknown): never {
   const { code, constraint } = error as { code?: string; constraint?: string };
-  if (code === "23505") throw new Problem("conflict", constraint === "sensors_site_key" ? "another sensor has this site and key" : "another sensor has this id", {}, { cause: error });
+  if (code === "23505")
+    throw new Problem(
+      "conflict",
+      constraint === "sensors_site_key" ? "another sensor has this site and key" : "another sensor has this id",
+      {},
+      { cause: error },
+    );
   throw error;
 }

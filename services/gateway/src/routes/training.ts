@@ -33,93 +33,195 @@ interface Run {
 
 export function trainingRoutes(scope: FastifyInstance, { pool, bus }: Parts): void {
   const app = typed(scope);
-  const COLUMNS = MODEL_COLUMNS.split(",").map((column) => `m.${column.trim()}`).join(", ");
+  const COLUMNS = MODEL_COLUMNS.split(",")
+    .map((column) => `m.${column.trim()}`)
+    .join(", ");
 
-  app.post("/api/model-training", { config: { access: "operate" }, schema: { body: TrainingAsked, querystring: Type.Object({ async: Type.Optional(Type.Boolean()) }) } }, async ({ body, query, identity }, reply) => {
-    const types = body.model_type === undefined || body.model_type === "all" ? MODEL_TYPES : [body.model_type];
-    const sensorIds = body.sensor_id === "all" ? await allSensors(identity) : [(await findSensor(pool, body.sensor_id, identity)).id];
-    const jobId = randomUUID();
-    const trigger = body.trigger ?? "request";
-    await pool.query("insert into training_jobs (id, trigger, total) values ($1, $2, $3)", [jobId, trigger, sensorIds.length * types.length]);
-    await requestTraining(bus, sensorIds.flatMap((sensorId) => types.map((type) => ({ job_id: jobId, sensor_id: sensorId, model_type: type, trigger, due_because: null })))).catch((error: unknown) => {
-      throw new Problem("unavailable", "NATS is away; try again", {}, { cause: error });
-    });
-    if (body.sensor_id === "all" || query.async === true) return reply.status(202).send({ job_id: jobId });
-    for (const until = Date.now() + WAIT_MS_MAX; Date.now() < until; await pause(LOOK_AGAIN_MS)) {
-      const runs = await findRuns(jobId);
-      if (runs.length === types.length) return answer(body.sensor_id, await resultsOf(runs), reply);
-    }
-    return reply.status(202).send({ job_id: jobId });
+  app.post(
+    "/api/model-training",
+    {
+      config: { access: "operate" },
+      schema: { body: TrainingAsked, querystring: Type.Object({ async: Type.Optional(Type.Boolean()) }) },
+    },
+    async ({ body, query, identity }, reply) => {
+      const types = body.model_type === undefined || body.model_type === "all" ? MODEL_TYPES : [body.model_type];
+      const sensorIds =
+        body.sensor_id === "all" ? await allSensors(identity) : [(await findSensor(pool, body.sensor_id, identity)).id];
+      const jobId = randomUUID();
+      const trigger = body.trigger ?? "request";
+      await pool.query("insert into training_jobs (id, trigger, total) values ($1, $2, $3)", [
+        jobId,
+        trigger,
+        sensorIds.length * types.length,
+      ]);
+      await requestTraining(
+        bus,
+        sensorIds.flatMap((sensorId) =>
+          types.map((type) => ({ job_id: jobId, sensor_id: sensorId, model_type: type, trigger, due_because: null })),
+        ),
+      ).catch((error: unknown) => {
+        throw new Problem("unavailable", "NATS is away; try again", {}, { cause: error });
+      });
+      if (body.sensor_id === "all" || query.async === true) return reply.status(202).send({ job_id: jobId });
+      for (const until = Date.now() + WAIT_MS_MAX; Date.now() < until; await pause(LOOK_AGAIN_MS)) {
+        const runs = await findRuns(jobId);
+        if (runs.length === types.length) return answer(body.sensor_id, await resultsOf(runs), reply);
+      }
+      return reply.status(202).send({ job_id: jobId });
+    },
+  );
+
+  app.get(
+    "/api/model-training/jobs/:job",
+    {
+      config: { access: "read" },
+      schema: {
+        params: Type.Object({ job: Type.String({ pattern: "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$" }) }),
+      },
+    },
+    async ({ params }) => {
+      const { rows } = await pool.query<{ total: number; trigger: string; created_at: Date }>(
+        "select total, trigger, created_at from training_jobs where id = $1",
+        [params.job],
+      );
+      const [job] = rows;
+      if (job === undefined) throw new Problem("not_found", `there is no training job ${params.job}`);
+      const runs = await findRuns(params.job);
+      const bySensor = [...Map.groupBy(runs, (run) => run.sensor_id)];
+      const results = await Promise.all(
+        bySensor.map(async ([sensorId, own]) => ({ sensor_id: sensorId, results: await resultsOf(own) })),
+      );
+      return {
+        job_id: params.job,
+        status: runs.length >= job.total ? "finished" : "running",
+        trigger: job.trigger,
+        created_at: job.created_at.toISOString(),
+        done: runs.length,
+        total: job.total,
+        results,
+      };
+    },
+  );
+
+  const Query = Type.Object({
+    ...pageQuery,
+    sensor_id: Type.Optional(Type.Integer()),
+    model_type: Type.Optional(oneOf(MODEL_TYPES)),
+    current: Type.Optional(Type.Boolean()),
   });
-
-  app.get("/api/model-training/jobs/:job", { config: { access: "read" }, schema: { params: Type.Object({ job: Type.String({ pattern: "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$" }) }) } }, async ({ params }) => {
-    const { rows } = await pool.query<{ total: number; trigger: string; created_at: Date }>("select total, trigger, created_at from training_jobs where id = $1", [params.job]);
-    const [job] = rows;
-    if (job === undefined) throw new Problem("not_found", `there is no training job ${params.job}`);
-    const runs = await findRuns(params.job);
-    const bySensor = [...Map.groupBy(runs, (run) => run.sensor_id)];
-    const results = await Promise.all(bySensor.map(async ([sensorId, own]) => ({ sensor_id: sensorId, results: await resultsOf(own) })));
-    return { job_id: params.job, status: runs.length >= job.total ? "finished" : "running", trigger: job.trigger, created_at: job.created_at.toISOString(), done: runs.length, total: job.total, results };
-  });
-
-  const Query = Type.Object({ ...pageQuery, sensor_id: Type.Optional(Type.Integer()), model_type: Type.Optional(oneOf(MODEL_TYPES)), current: Type.Optional(Type.Boolean()) });
-  app.get("/api/model-training", { config: { access: "read" }, schema: { querystring: Query } }, async ({ query, identity }) => {
-    const { sql, after } = direction(query);
-    const cursor = readCursor(query, 1);
-    const { rows } = await pool.query<ModelRow>(
-      `select ${COLUMNS} from model_artifacts m join sensors s on s.id = m.sensor_id
+  app.get(
+    "/api/model-training",
+    { config: { access: "read" }, schema: { querystring: Query } },
+    async ({ query, identity }) => {
+      const { sql, after } = direction(query);
+      const cursor = readCursor(query, 1);
+      const { rows } = await pool.query<ModelRow>(
+        `select ${COLUMNS} from model_artifacts m join sensors s on s.id = m.sensor_id
         where ($1::text[] is null or s.site = any($1)) and ($2::int is null or m.sensor_id = $2) and ($3::text is null or m.model_type = $3)
           and ($4::boolean is null or m.current = $4) and ($5::bigint is null or m.id ${after} $5)
         order by m.id ${sql} limit $6`,
-      [identity.sites, query.sensor_id ?? null, query.model_type ?? null, query.current ?? null, cursor?.[0] ?? null, (query.limit ?? LIMIT_DEFAULT) + 1],
-    );
-    return pageOf(rows, query, modelBody, (row) => [row.id]);
-  });
-
-  app.get("/api/model-training/:id", { config: { access: "read" }, schema: { params: IdParams } }, async ({ params, identity }) => modelBody(await findModel(params.id, identity)));
-
-  app.get("/api/model-training/:id/artifact", { config: { access: "read" }, schema: { params: IdParams } }, async ({ params, identity }, reply) => {
-    const model = await findModel(params.id, identity);
-    const { rows } = await pool.query<{ artifact: Buffer }>("select artifact from model_artifacts where id = $1", [params.id]);
-    return reply.type("application/octet-stream").header("content-disposition", `attachment; filename*=UTF-8''${encodeURIComponent(model.model_name)}.bin`).send(rows[0]!.artifact);
-  });
-
-  app.post("/api/model-training/:id/promote", { config: { access: "operate" }, schema: { params: IdParams } }, async ({ params, identity }) => {
-    const model = await findModel(params.id, identity);
-    const before = await inTransaction(pool, async (client) => {
-      await client.query("select pg_advisory_xact_lock(hashtext($1), $2)", [`train ${model.model_type}`, model.sensor_id]);
-      const current = await client.query<{ version: number }>("update model_artifacts set current = false where sensor_id = $1 and model_type = $2 and current returning version", [model.sensor_id, model.model_type]);
-      await client.query("update model_artifacts set current = true where id = $1", [model.id]);
-      await client.query(
-        "insert into model_promotions (sensor_id, model_type, valid_from, model_id, version) values ($1, $2, clock_timestamp() + make_interval(secs => $5 / 1000.0), $3, $4)",
-        [model.sensor_id, model.model_type, model.id, model.version, FACT_LEAD_MS],
+        [
+          identity.sites,
+          query.sensor_id ?? null,
+          query.model_type ?? null,
+          query.current ?? null,
+          cursor?.[0] ?? null,
+          (query.limit ?? LIMIT_DEFAULT) + 1,
+        ],
       );
-      return current.rows[0]?.version ?? 0;
-    });
-    await pause(FACT_LEAD_MS);
-    const promoted = modelBody(await findModel(params.id, identity));
-    const event = before > model.version ? "rolled_back" : "promoted";
-    await say(bus, [{ subject: subjects.modelEvent(model.model_type, model.sensor_id), id: `model-${model.id}-${event}-${randomUUID()}`, body: JSON.stringify({ event, ...promoted }) }]);
-    return promoted;
-  });
+      return pageOf(rows, query, modelBody, (row) => [row.id]);
+    },
+  );
+
+  app.get(
+    "/api/model-training/:id",
+    { config: { access: "read" }, schema: { params: IdParams } },
+    async ({ params, identity }) => modelBody(await findModel(params.id, identity)),
+  );
+
+  app.get(
+    "/api/model-training/:id/artifact",
+    { config: { access: "read" }, schema: { params: IdParams } },
+    async ({ params, identity }, reply) => {
+      const model = await findModel(params.id, identity);
+      const { rows } = await pool.query<{ artifact: Buffer }>("select artifact from model_artifacts where id = $1", [
+        params.id,
+      ]);
+      return reply
+        .type("application/octet-stream")
+        .header("content-disposition", `attachment; filename*=UTF-8''${encodeURIComponent(model.model_name)}.bin`)
+        .send(rows[0]!.artifact);
+    },
+  );
+
+  app.post(
+    "/api/model-training/:id/promote",
+    { config: { access: "operate" }, schema: { params: IdParams } },
+    async ({ params, identity }) => {
+      const model = await findModel(params.id, identity);
+      const before = await inTransaction(pool, async (client) => {
+        await client.query("select pg_advisory_xact_lock(hashtext($1), $2)", [
+          `train ${model.model_type}`,
+          model.sensor_id,
+        ]);
+        const current = await client.query<{ version: number }>(
+          "update model_artifacts set current = false where sensor_id = $1 and model_type = $2 and current returning version",
+          [model.sensor_id, model.model_type],
+        );
+        await client.query("update model_artifacts set current = true where id = $1", [model.id]);
+        await client.query(
+          "insert into model_promotions (sensor_id, model_type, valid_from, model_id, version) values ($1, $2, clock_timestamp() + make_interval(secs => $5 / 1000.0), $3, $4)",
+          [model.sensor_id, model.model_type, model.id, model.version, FACT_LEAD_MS],
+        );
+        return current.rows[0]?.version ?? 0;
+      });
+      await pause(FACT_LEAD_MS);
+      const promoted = modelBody(await findModel(params.id, identity));
+      const event = before > model.version ? "rolled_back" : "promoted";
+      await say(bus, [
+        {
+          subject: subjects.modelEvent(model.model_type, model.sensor_id),
+          id: `model-${model.id}-${event}-${randomUUID()}`,
+          body: JSON.stringify({ event, ...promoted }),
+        },
+      ]);
+      return promoted;
+    },
+  );
 
   async function findModel(id: number, { sites }: Identity): Promise<ModelRow> {
-    const { rows } = await pool.query<ModelRow>(`select ${COLUMNS} from model_artifacts m join sensors s on s.id = m.sensor_id where m.id = $1 and ($2::text[] is null or s.site = any($2))`, [id, sites]);
+    const { rows } = await pool.query<ModelRow>(
+      `select ${COLUMNS} from model_artifacts m join sensors s on s.id = m.sensor_id where m.id = $1 and ($2::text[] is null or s.site = any($2))`,
+      [id, sites],
+    );
     if (rows[0] === undefined) throw new Problem("not_found", `there is no model ${id}`);
     return rows[0];
   }
 
   async function allSensors({ sites }: Identity): Promise<number[]> {
-    const { rows } = await pool.query<{ id: number }>("select id from sensors where $1::text[] is null or site = any($1) order by id limit $2", [sites, JOB_SENSORS_MAX]);
+    const { rows } = await pool.query<{ id: number }>(
+      "select id from sensors where $1::text[] is null or site = any($1) order by id limit $2",
+      [sites, JOB_SENSORS_MAX],
+    );
     return rows.map(({ id }) => id);
   }
 
   async function findRuns(jobId: string): Promise<Run[]> {
-    return (await pool.query<Run>("select sensor_id, model_type, status, error, required, available, model_id from training_runs where job_id = $1 order by sensor_id, model_type", [jobId])).rows;
+    return (
+      await pool.query<Run>(
+        "select sensor_id, model_type, status, error, required, available, model_id from training_runs where job_id = $1 order by sensor_id, model_type",
+        [jobId],
+      )
+    ).rows;
   }
 
-  async function resultsOf(runs: readonly Run[]): Promise<Record<string, Record<string, unknown> & { status: Run["status"] }>> {
-    const { rows } = await pool.query<ModelRow>(`select ${MODEL_COLUMNS} from model_artifacts where id = any($1::bigint[])`, [runs.flatMap(({ model_id: id }) => id ?? [])]);
+  async function resultsOf(
+    runs: readonly Run[],
+  ): Promise<Record<string, Record<string, unknown> & { status: Run["status"] }>> {
+    const { rows } = await pool.query<ModelRow>(
+      `select ${MODEL_COLUMNS} from model_artifacts where id = any($1::bigint[])`,
+      [runs.flatMap(({ model_id: id }) => id ?? [])],
+    );
     const models = new Map(rows.map((row) => [row.id, modelBody(row)]));
     return Object.fromEntries(
       runs.map((run) => [
@@ -133,11 +235,18 @@ export function trainingRoutes(scope: FastifyInstance, { pool, bus }: Parts): vo
     );
   }
 
-  function answer(sensorId: number, results: Awaited<ReturnType<typeof resultsOf>>, reply: { status(code: number): { send(body: unknown): unknown } }): unknown {
+  function answer(
+    sensorId: number,
+    results: Awaited<ReturnType<typeof resultsOf>>,
+    reply: { status(code: number): { send(body: unknown): unknown } },
+  ): unknown {
     const outcomes = Object.values(results);
-    if (outcomes.some(({ status }) => status === "trained")) return reply.status(200).send({ sensor_id: sensorId, results });
+    if (outcomes.some(({ status }) => status === "trained"))
+      return reply.status(200).send({ sensor_id: sensorId, results });
     const details = outcomes.map(({ error }) => error).join("; ");
     const extra = { sensor_id: sensorId, results };
-    throw outcomes.some(({ status }) => status === "failed") ? new Problem("training_failed", details, extra) : new Problem("insufficient_data", details, extra);
+    throw outcomes.some(({ status }) => status === "failed")
+      ? new Problem("training_failed", details, extra)
+      : new Problem("insufficient_data", details, extra);
   }
 }

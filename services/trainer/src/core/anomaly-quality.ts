@@ -26,13 +26,21 @@ const FAULT_SIGMAS = 6;
 export function measureAnomalyModel(rows: Float64Array, settings: IsolationForestSettings): AnomalyMetrics {
   const count = rows.length / COLUMNS;
   const cut = Math.floor(count * TRAINING_SHARE);
-  const unmeasured = { flagged_share: null, intended_share: settings.contamination, recall: null, samples: 0, injected: 0 };
-  if (count - cut < HELD_OUT_MIN) return { ...unmeasured, reason: `the hold-out has ${count - cut} readings, and ${HELD_OUT_MIN} are needed` };
+  const unmeasured = {
+    flagged_share: null,
+    intended_share: settings.contamination,
+    recall: null,
+    samples: 0,
+    injected: 0,
+  };
+  if (count - cut < HELD_OUT_MIN)
+    return { ...unmeasured, reason: `the hold-out has ${count - cut} readings, and ${HELD_OUT_MIN} are needed` };
   const forest = fitIsolationForest(rows.slice(0, cut * COLUMNS), settings);
   const heldOut = rows.slice(cut * COLUMNS);
   const values = Float64Array.from({ length: cut }, (_, i) => rows[i * COLUMNS]!);
   const size = FAULT_SIGMAS * medianAbsoluteDeviation(values);
-  const flagged = (all: Float64Array): number => scoreRows(forest, all).filter((score) => score > forest.threshold).length;
+  const flagged = (all: Float64Array): number =>
+    scoreRows(forest, all).filter((score) => score > forest.threshold).length;
   const measured = { ...unmeasured, flagged_share: flagged(heldOut) / (count - cut), samples: count - cut };
   if (!(size > 0)) return { ...measured, reason: "the readings do not vary, so no fault has a size" };
   const random = createRandom(settings.seed, 1);

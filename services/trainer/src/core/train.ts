@@ -6,7 +6,12 @@ import { measureCalibration } from "@calibration/models/calibration-measure.ts";
 import { encodeDriftModel, fitDriftModel, measureDrift } from "@calibration/models/drift-model.ts";
 import { baselineOf } from "@calibration/models/drift-percent.ts";
 import { DRIFT_FEATURES } from "@calibration/models/drift-regression.ts";
-import { encodeIsolationForest, FEATURES, fitIsolationForest, ISOLATION_FOREST_DEFAULTS } from "@calibration/models/isolation-forest.ts";
+import {
+  encodeIsolationForest,
+  FEATURES,
+  fitIsolationForest,
+  ISOLATION_FOREST_DEFAULTS,
+} from "@calibration/models/isolation-forest.ts";
 import { quantile } from "@calibration/models/statistics.ts";
 import type { SensorBody } from "@calibration/shared/sensor.ts";
 import { measureAnomalyModel } from "./anomaly-quality.ts";
@@ -52,13 +57,26 @@ export function trainAnomaly({ timesMs, values }: Series, { settings }: Pick<Sen
   };
 }
 
-export function trainDrift(parts: { series: Series; cadence: "hour" | "reading"; readings: number; body: SensorBody }): Trained {
+export function trainDrift(parts: {
+  series: Series;
+  cadence: "hour" | "reading";
+  readings: number;
+  body: SensorBody;
+}): Trained {
   const { timesMs, values } = parts.series;
   const { range_min: rangeMin, range_max: rangeMax, settings } = parts.body;
-  const span = rangeMin !== null && rangeMax !== null ? rangeMax - rangeMin : quantile(values, 0.95) - quantile(values, 0.05);
+  const span =
+    rangeMin !== null && rangeMax !== null ? rangeMax - rangeMin : quantile(values, 0.95) - quantile(values, 0.05);
   const baseline = parts.body.baseline ?? baselineOf(values);
   const clock = createCalendar(settings.time_zone);
-  const training = { timesMs, values, cadence: parts.cadence, baseline, span, hourOfDay: (timestampMs: number) => clock(timestampMs).hour };
+  const training = {
+    timesMs,
+    values,
+    cadence: parts.cadence,
+    baseline,
+    span,
+    hourOfDay: (timestampMs: number) => clock(timestampMs).hour,
+  };
   const metrics = measureDrift(training);
   const model = fitDriftModel(training, metrics);
   return {
@@ -77,7 +95,13 @@ export function trainCalibration(pairs: readonly (CalibrationPair & { appliedAtM
   return {
     artifact: encodeArtifact("calibration", encodeCalibrationModel(model)),
     algorithm: "linear_regression",
-    params: { form: model.form, coefficients: model.coefficients, centre: model.centre, scale: model.scale, remarks: model.remarks },
+    params: {
+      form: model.form,
+      coefficients: model.coefficients,
+      centre: model.centre,
+      scale: model.scale,
+      remarks: model.remarks,
+    },
     features: ["raw_value"],
     samples: pairs.length,
     metrics: measureCalibration(pairs),
@@ -85,4 +109,7 @@ export function trainCalibration(pairs: readonly (CalibrationPair & { appliedAtM
   };
 }
 
-const windowOf = (timesMs: Float64Array): { fromMs: number | null; toMs: number | null } => ({ fromMs: timesMs[0] ?? null, toMs: timesMs.at(-1) ?? null });
+const windowOf = (timesMs: Float64Array): { fromMs: number | null; toMs: number | null } => ({
+  fromMs: timesMs[0] ?? null,
+  toMs: timesMs.at(-1) ?? null,
+});

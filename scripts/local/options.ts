@@ -1,0 +1,23 @@
+/** Options of the commands: wrong ones are exit code 2, with the reason and the usage. */
+import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
+
+export function wrongUsage(usage: string, why: string): never {
+  console.error(`${why}\n\n${usage}`);
+  process.exit(2);
+}
+
+export function readOptions<const T extends ParseArgsOptionsConfig>(
+  usage: string,
+  options: T,
+  allowPositionals = false,
+) {
+  if (process.argv.includes("--help")) {
+    console.log(usage);
+    process.exit(0);
+  }
+  try {
+    return parseArgs({ options, allowPositionals, strict: true });
+  } catch (error) {
+    return wrongUsage(usage, (error as Error).message);
+  }
+}

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 const NODE_VERSION = "26.10.0";
 const NODE_MAJOR_MIN = 24;
 const PNPM_VERSION = "12.21.0";
+const PARENT_LOOK_MS = 500;
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const local = join(root, ".local");
@@ -174,5 +175,8 @@ const child = spawn(node, ["--disable-warning=ExperimentalWarning", join(root, s
 });
 // A terminal sends its signals to the child as well; one from a supervisor reaches only us and is passed on.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+// Whoever started us may be killed without a word to us: then another process is our parent.
+const parent = process.ppid;
+setInterval(() => process.ppid === parent || child.kill("SIGTERM"), PARENT_LOOK_MS).unref();
 child.on("error", (error) => fail(`${node} could not be started: ${error.message}`));
 child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 143)));

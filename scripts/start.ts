@@ -46,12 +46,20 @@ const progress = (text: string, done: boolean): void => {
 };
 
 const options = readOptions();
-// A second Ctrl-C does not wait: everything we started ends when our ends of the pipes close.
-let interrupts = 0;
+// A second Ctrl-C does not wait: everything we started ends when our ends of the pipes close. A terminal sends its signal to us
+// and to the npm that passes it on, so that two within a second are one.
+const SAME_INTERRUPT_MS = 1_000;
+let interruptedMs: number | null = null;
 process.on("SIGINT", () => {
-  if (++interrupts > 1) process.exit(130);
+  interruptedMs ??= performance.now();
+  if (performance.now() - interruptedMs > SAME_INTERRUPT_MS) process.exit(130);
 });
-const stopped = untilStopped();
+const orphaned = Promise.withResolvers<string>();
+const parent = process.ppid;
+setInterval(() => process.ppid === parent || orphaned.resolve("parent gone"), SAME_INTERRUPT_MS).unref();
+const stopped = Promise.race([untilStopped(), orphaned.promise]);
+let isStopping = false;
+void stopped.then(() => (isStopping = true));
 
 async function run(): Promise<void> {
   const other = readEndpoints();
@@ -75,7 +83,8 @@ async function run(): Promise<void> {
   ]);
   const users = Object.fromEntries(USERS.map((user) => [user, secrets[`nats_${user}`]])) as NatsUsers;
   const ports = await choosePorts();
-  const binary = await findNatsServer({ localDirectory: LOCAL, say });
+  // The binary is found where every start and every test in this checkout finds it.
+  const binary = await findNatsServer({ localDirectory: `${ROOT}.local`, say });
   const postgres = stack.use(
     await startPostgres({ directory: `${LOCAL}/postgres`, port: ports.postgres, password: secrets.postgres }),
   );
@@ -112,9 +121,8 @@ async function run(): Promise<void> {
     ),
     pids: Object.fromEntries(Object.entries(services).map(([name, service]) => [name, [service.pid()]])),
   };
-  let models = 0;
   if (options.demo) {
-    models = await prepareDemo({ rest, natsUrl: nats.url, plantPassword: users.plant, pool: database.pool, bus });
+    await prepareDemo({ rest, natsUrl: nats.url, plantPassword: users.plant, pool: database.pool, bus });
     if (options.demoNowMs === null) {
       const plant = await startProcess({
         name: "demo-plant",
@@ -131,6 +139,7 @@ async function run(): Promise<void> {
       endpoints.pids["demo-plant"] = [plant.pid()];
     }
   }
+  const { count: models } = await rest<{ count: number }>("GET", "/api/model-training/?current=true&limit=1000");
   const { code } = await rest<{ code: string }>("POST", "/api/session/codes/");
   stack.defer(removeEndpoints);
   writeEndpoints(endpoints);
@@ -247,14 +256,14 @@ function keepState(state: DemoState): void {
   writeFileSync(STATE_FILE, JSON.stringify(state));
 }
 
-/** Sensors, history, models, as far as an earlier start has not made them; the number of models in force. */
+/** Sensors, history, models, as far as an earlier start has not made them. */
 async function prepareDemo(parts: {
   rest: Rest;
   natsUrl: string;
   plantPassword: string;
   pool: pg.Pool;
   bus: Bus;
-}): Promise<number> {
+}): Promise<void> {
   const { rest, pool } = parts;
   // A start that was cut short goes on where it was, with the same history.
   const state = readState() ?? {
@@ -279,8 +288,6 @@ async function prepareDemo(parts: {
     await trainDemo(rest);
     keepState({ ...state, complete: true });
   }
-  const { count } = await rest<{ count: number }>("GET", "/api/model-training/?current=true&limit=1000");
-  return count;
 }
 
 /** Until all four services have passed everything that is in the log now. */
@@ -297,7 +304,7 @@ async function untilHeard(pool: pg.Pool, bus: Bus): Promise<void> {
     if (done) return;
     if (Date.now() > until)
       throw new Error("the history was not taken in within 15 minutes; the services' logs are in .local/log/");
-    if (stoppedEarly()) throw new Error("stopped before the demo was ready; the next start goes on from here");
+    if (isStopping) throw new Error("stopped before the demo was ready; the next start goes on from here");
   }
 }
 
@@ -317,13 +324,10 @@ async function trainDemo(rest: Rest): Promise<void> {
     const failed = outcomes.find((outcome) => outcome.status === "failed");
     if (failed !== undefined) say(`one training failed: ${failed.error}`);
     if (status === "finished") return;
+    if (isStopping) throw new Error("stopped before the demo was ready; the next start goes on from here");
     if (Date.now() > until)
       throw new Error("training took more than 15 minutes; the trainer's log is .local/log/trainer.log");
   }
-}
-
-function stoppedEarly(): boolean {
-  return interrupts > 0;
 }
 
 async function isAlive(url: string): Promise<boolean> {

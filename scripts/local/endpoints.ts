@@ -3,7 +3,8 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-export const LOCAL = fileURLToPath(new URL("../../.local", import.meta.url));
+/** Everything that is kept; tests keep theirs elsewhere. */
+export const LOCAL = process.env["LOCAL_DIRECTORY"] ?? fileURLToPath(new URL("../../.local", import.meta.url));
 const FILE = `${LOCAL}/endpoints.json`;
 
 export interface Endpoints {

@@ -22,17 +22,19 @@ const MAX_PAYLOAD = "8MB";
 const quote = (text: string): string => JSON.stringify(text);
 
 export function natsConfig(options: {
+  /** Loopback unless a container's network stands before it. */
+  host?: string;
   port: number;
   monitorPort: number;
   storeDirectory: string;
   users: NatsUsers;
   plants?: readonly PlantUser[];
 }): string {
-  const { users, plants = [] } = options;
+  const { users, plants = [], host = "127.0.0.1" } = options;
   const services = SERVICE_USERS.map((user) => platformUser(user, users[user], [">"], ownInbox(user)));
   return `
-listen: "127.0.0.1:${options.port}"
-http: "127.0.0.1:${options.monitorPort}"
+listen: "${host}:${options.port}"
+http: "${host}:${options.monitorPort}"
 max_payload: ${MAX_PAYLOAD}
 write_deadline: "10s"
 jetstream { store_dir: ${quote(options.storeDirectory)} }

@@ -1,0 +1,40 @@
+/** What a container does: a service, a one-shot, or a command, by its first argument. */
+import { SERVICE_USERS } from "@calibration/servers/nats-config.ts";
+import { environmentOf, makeSecrets, readSecrets } from "./secrets.ts";
+
+const COMMANDS = ["train-models", "auto-train-models", "publish-reading", "import-readings"];
+const [, , name = "", ...rest] = process.argv;
+
+if (name === "secrets") {
+  makeSecrets(process.env);
+  console.log("the secrets are there");
+} else if (name === "sign-in") {
+  const response = await fetch("http://127.0.0.1:8080/api/session/codes/", {
+    method: "POST",
+    headers: { authorization: `Bearer ${readSecrets().admin}` },
+  });
+  const { code } = (await response.json()) as { code: string };
+  console.log(`${process.env["PUBLIC_URL"] || "http://127.0.0.1:8080"}/?code=${code}`);
+} else {
+  Object.assign(process.env, environmentOf(name, readSecrets(), process.env));
+  // The commands read their arguments where a program's are.
+  process.argv.splice(2, process.argv.length, ...rest);
+  if (name === "init") {
+    const { migrateDatabase } = await import("@calibration/shared/migrate.ts");
+    await migrateDatabase(process.env["DATABASE_URL"]!);
+    console.log("the tables are there");
+  } else if (name === "demo") {
+    await import("./demo.ts");
+  } else if (SERVICE_USERS.some((known) => known === name)) {
+    await import(`../services/${name}/src/main.ts`);
+  } else if (COMMANDS.includes(name)) {
+    if (name === "publish-reading" || name === "import-readings")
+      Object.assign(process.env, { NATS_USER: "plant", NATS_PASSWORD: readSecrets().nats_plant });
+    await import(`../scripts/cli/${name}.ts`);
+  } else {
+    console.error(
+      `what should this container be? One of ${[...SERVICE_USERS, "secrets", "init", "demo", "sign-in", ...COMMANDS].join(", ")}`,
+    );
+    process.exitCode = 2;
+  }
+}

@@ -170,6 +170,8 @@ const child = spawn(node, ["--disable-warning=ExperimentalWarning", join(root, s
   env: {
     ...cleanEnvironment(),
     PATH: `${dirname(node)}:${process.env.PATH ?? ""}`,
+    // Types are stripped and modules compiled once, not in every process of every start.
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(local, "compile-cache"),
     COMMAND_BEGUN_MS: String(Date.now() - Math.round(performance.now() - begun)),
   },
 });

@@ -4,7 +4,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { createWriteStream, mkdirSync } from "node:fs";
 import { LOCAL, ROOT } from "./endpoints.ts";
 
-const READY_MS_MAX = 60_000;
+const READY_MS_MAX = 240_000;
 const STOP_MS_MAX = 12_000;
 const AGAIN_MS = 1_000;
 
@@ -45,7 +45,12 @@ export async function startProcess(options: {
     // Our end of its standard input closes with us, however we end; that is its sign to stop.
     const started = spawn(process.execPath, [options.file], {
       cwd: ROOT,
-      env: { PATH: process.env["PATH"] ?? "", STOP_WITH_PARENT: "1", ...options.env },
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? `${ROOT}.local/compile-cache`,
+        STOP_WITH_PARENT: "1",
+        ...options.env,
+      },
       stdio: ["pipe", "pipe", "pipe"],
     });
     started.stdout.pipe(log, { end: false });

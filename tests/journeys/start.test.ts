@@ -15,8 +15,8 @@ interface Endpoints {
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** The demo's history and fifteen trainings, on a loaded machine. */
-const READY_MS_MAX = 8 * 60_000;
-const STOP_MS_MAX = 60_000;
+const READY_MS_MAX = 25 * 60_000;
+const STOP_MS_MAX = 120_000;
 const PORT_FIRST = 18_100;
 
 async function start(

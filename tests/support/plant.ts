@@ -44,11 +44,11 @@ export interface Plant extends AsyncDisposable {
 }
 
 /** How long a journey waits for what must come: on a loaded machine, and never a measure of speed. */
-export const WAIT_MS = 45_000;
+export const WAIT_MS = 180_000;
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const READY_MS_MAX = 60_000;
-const STOP_MS_MAX = 20_000;
+const READY_MS_MAX = 240_000;
+const STOP_MS_MAX = 60_000;
 
 export async function openPlant(
   options: { services?: readonly ServiceName[]; partitions?: number; plants?: readonly PlantUser[] } = {},
@@ -128,6 +128,7 @@ async function startService(
     stdio: ["pipe", "pipe", "pipe"],
     env: {
       PATH: process.env["PATH"] ?? "",
+      NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? `${ROOT}.local/compile-cache`,
       NATS_URL: parts.nats.url,
       NATS_USER: name,
       NATS_PASSWORD: parts.nats.users[name],

@@ -24,7 +24,7 @@ export type Say = (text: string) => void;
 const VERSION_MIN: readonly [number, number] = [2, 10];
 const RELEASE = "2.12.3";
 const RELEASE_MS_MAX = 60_000;
-const CONNECT_MS_MAX = 5_000;
+const CONNECT_MS_MAX = 20_000;
 
 export async function findNatsServer(options: {
   localDirectory: string;

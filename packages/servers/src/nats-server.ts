@@ -10,7 +10,7 @@ export interface RunningNats extends AsyncDisposable {
   pid: number;
 }
 
-const START_MS_MAX = 15_000;
+const START_MS_MAX = 60_000;
 
 /** Starts nats-server on the loopback interface and returns when it answers. */
 export async function startNatsServer(options: {

@@ -28,7 +28,7 @@ export interface RunningPostgres extends AsyncDisposable {
 }
 
 const DATABASE = "calibration";
-const START_MS_MAX = 60_000;
+const START_MS_MAX = 180_000;
 const STOP_MS_MAX = 15_000;
 
 interface Owner {

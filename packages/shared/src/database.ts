@@ -1,10 +1,7 @@
-import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import pg from "pg";
-import * as schema from "./schema.ts";
 
 export interface Database extends AsyncDisposable {
   pool: pg.Pool;
-  orm: NodePgDatabase<typeof schema>;
 }
 
 /** A transaction left open by a frozen replica would hold its position's lock for as long as it sleeps. */
@@ -32,7 +29,6 @@ export async function openDatabase(
   await pool.query("select 1");
   return {
     pool,
-    orm: drizzle(pool, { schema }),
     [Symbol.asyncDispose]: () => pool.end(),
   };
 }

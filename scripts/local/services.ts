@@ -10,6 +10,8 @@ const AGAIN_MS = 1_000;
 
 export interface StartedProcess extends AsyncDisposable {
   pid(): number;
+  /** Calls back with the new process's number whenever it had to be started again. */
+  onRestart(listener: (pid: number) => void): void;
 }
 
 /** Starts a program that says `ready` in its log, and starts it again when it ends by itself. */
@@ -22,12 +24,14 @@ export async function startProcess(options: {
   mkdirSync(`${LOCAL}/log`, { recursive: true });
   const log = createWriteStream(`${LOCAL}/log/${options.name}.log`);
   let stopping = false;
+  let restarted: (pid: number) => void = () => undefined;
   let child = launch();
   await untilReady(child, options.name);
   watch();
 
   return {
     pid: () => child.pid!,
+    onRestart: (listener) => void (restarted = listener),
     async [Symbol.asyncDispose]() {
       stopping = true;
       if (child.exitCode === null && child.signalCode === null) {
@@ -67,6 +71,7 @@ export async function startProcess(options: {
       setTimeout(() => {
         if (stopping) return;
         child = launch();
+        if (child.pid !== undefined) restarted(child.pid);
         watch();
       }, AGAIN_MS);
     });

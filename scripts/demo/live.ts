@@ -5,7 +5,7 @@
 import { createRandom } from "@calibration/models/random.ts";
 import { ANOMALY_TYPES, type AnomalyType } from "@calibration/shared/anomaly.ts";
 import { openBus } from "@calibration/shared/bus.ts";
-import { untilStopped } from "@calibration/shared/lifetime.ts";
+import { endWithParent, untilStopped } from "@calibration/shared/lifetime.ts";
 import { createLog } from "@calibration/shared/log.ts";
 import { subjects } from "@calibration/shared/topology.ts";
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -22,6 +22,7 @@ const FAULT_MS_SILENT = MINUTE_MS;
 const FAULT_EVERY_MS = 4 * 3_600_000;
 
 const env = process.env;
+endWithParent();
 const log = createLog("demo plant", "info");
 const directory = env["FAULTS_DIRECTORY"]!;
 const epochMs = Number(env["EPOCH_MS"]);

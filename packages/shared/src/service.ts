@@ -3,6 +3,7 @@ import { openBus, ensureStreams, type Bus } from "./bus.ts";
 import { openDatabase, type Database } from "./database.ts";
 import { createStreamMetrics, openHealth, type Health, type StreamMetrics } from "./health.ts";
 import { openHearing, type Hearing, type PartitionHandler, type Position } from "./hear.ts";
+import { endWithParent } from "./lifetime.ts";
 import type { Log } from "./log.ts";
 import { openPresence, type Presence } from "./presence.ts";
 
@@ -23,6 +24,7 @@ export interface Plumbing extends AsyncDisposable {
 }
 
 export async function openPlumbing(service: string, config: ServiceConfig): Promise<Plumbing> {
+  endWithParent();
   await using stack = new AsyncDisposableStack();
   const health = stack.use(await openHealth({ service, host: config.metricsHost, port: config.metricsPort }));
   const database = stack.use(await openDatabase(config.databaseUrl, { name: service }));

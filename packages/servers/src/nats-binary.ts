@@ -81,6 +81,12 @@ function isUsable(binary: string, say: Say): boolean {
   return enough;
 }
 
+/** The system's own tools stand where they always do, also for somebody whose PATH is short. */
+const systemTools = (): NodeJS.ProcessEnv => ({
+  ...process.env,
+  PATH: [process.env["PATH"], "/usr/sbin", "/usr/bin", "/sbin", "/bin"].filter(Boolean).join(delimiter),
+});
+
 /** The release's archive, checked against the SHA-256 list that is published with it. */
 async function bringRelease(own: string, localDirectory: string): Promise<void> {
   const arch = process.arch === "arm64" ? "arm64" : "amd64";
@@ -98,7 +104,11 @@ async function bringRelease(own: string, localDirectory: string): Promise<void> 
   const folder = join(localDirectory, "bin", "release");
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, archive), bytes);
-  execFileSync("tar", ["-xzf", archive, "--strip-components=1"], { cwd: folder, stdio: "ignore" });
+  execFileSync("tar", ["-xzf", archive, "--strip-components=1"], {
+    cwd: folder,
+    env: systemTools(),
+    stdio: "ignore",
+  });
   copyFileSync(join(folder, "nats-server"), own);
   chmodSync(own, 0o755);
   rmSync(folder, { recursive: true });
@@ -119,7 +129,7 @@ async function download(url: string, msMax: number): Promise<Response> {
  * the machine's; the suites are the newer ones, for bookworm's nats-server is too old, and a Go binary needs no libraries.
  */
 async function bringDebianPackage(own: string, localDirectory: string): Promise<void> {
-  if (!existsSync("/etc/apt") || spawnSync("dpkg-deb", ["--version"]).status !== 0)
+  if (!existsSync("/etc/apt") || spawnSync("dpkg-deb", ["--version"], { env: systemTools() }).status !== 0)
     throw new Error("this is no Debian");
   const mirror = debianMirror();
   const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -144,12 +154,12 @@ async function bringDebianPackage(own: string, localDirectory: string): Promise<
       `APT::Sandbox::User "";`,
     ].join("\n"),
   );
-  const env = { ...process.env, APT_CONFIG: join(apt, "apt.conf") };
+  const env = { ...systemTools(), APT_CONFIG: join(apt, "apt.conf") };
   execFileSync("apt-get", ["update", "-qq"], { cwd: apt, env, stdio: ["ignore", "ignore", "pipe"] });
   execFileSync("apt-get", ["download", "-qq", "nats-server"], { cwd: apt, env, stdio: ["ignore", "ignore", "pipe"] });
   const deb = readdirSync(apt).find((name) => name.endsWith(".deb"));
   if (deb === undefined) throw new Error("apt brought no package");
-  execFileSync("dpkg-deb", ["-x", deb, "unpacked"], { cwd: apt, stdio: "ignore" });
+  execFileSync("dpkg-deb", ["-x", deb, "unpacked"], { cwd: apt, env, stdio: "ignore" });
   const unpacked = ["usr/bin", "usr/sbin"]
     .map((folder) => join(apt, "unpacked", folder, "nats-server"))
     .find((path) => existsSync(path));

@@ -24,8 +24,9 @@ export async function openDatabase(
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS_MAX,
     application_name: options.name ?? "calibration",
   });
-  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+  // A connection that breaks, idle or in use, is replaced by the pool; without a listener it would end the process.
   pool.on("error", () => undefined);
+  pool.on("connect", (client) => client.on("error", () => undefined));
   await pool.query("select 1");
   return {
     pool,

@@ -10,6 +10,8 @@ import { subjects } from "./topology.ts";
 const BEAT_MS = 400;
 /** A replica not heard for this long is dead: three beats and a little. */
 const DEAD_MS = 1_500;
+/** Not to hear oneself may be a busy server; for this long it means to be cut off from NATS, and then nothing is owned. */
+const CUT_OFF_MS = 5_000;
 
 export interface Presence extends AsyncDisposable {
   replica: string;
@@ -32,10 +34,10 @@ export async function openPresence(bus: Pick<Bus, "connection">, service: string
   const listeners: (() => void)[] = [];
   let live: readonly string[] = [];
 
+  const expire = (now: number) => {
+    for (const [other, at] of heard) if (now - at > (other === replica ? CUT_OFF_MS : DEAD_MS)) heard.delete(other);
+  };
   const reckon = () => {
-    const now = performance.now();
-    for (const [other, at] of heard) if (now - at > DEAD_MS) heard.delete(other);
-    // Cut off from NATS we hear nobody, not even ourselves, and own nothing.
     const next = [...heard.keys()].toSorted();
     if (next.join() === live.join()) return;
     live = next;
@@ -56,8 +58,15 @@ export async function openPresence(bus: Pick<Bus, "connection">, service: string
       bus.connection.publish(subject, JSON.stringify({ replica, leaving } satisfies Beat));
   };
   beat();
+  let lookedAt = performance.now();
   const beating = setInterval(() => {
+    const now = performance.now();
+    // While this process stood still it heard nobody: that time says nothing about the others.
+    const stoodStillMs = now - lookedAt - BEAT_MS;
+    if (stoodStillMs > BEAT_MS) for (const [other, at] of heard) heard.set(other, at + stoodStillMs);
+    lookedAt = now;
     beat();
+    expire(now);
     reckon();
   }, BEAT_MS);
   // One beat's time to hear the others, lest a newcomer take everything for a moment.

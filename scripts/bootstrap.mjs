@@ -24,6 +24,8 @@ const SCRIPTS = {
   test: "scripts/test.ts",
   check: "scripts/check.ts",
   bench: "scripts/bench/main.ts",
+  "bench:models": "scripts/bench/models.ts",
+  evaluate: "scripts/evaluate/main.ts",
 };
 
 function say(text) {

@@ -1,0 +1,163 @@
+/**
+ * `npm run bench:models`: our isolation forest beside scikit-learn's (where the system's python3 has it) and `ml-isolation-forest`, in the
+ * same run on the same rows. Ratios are reference / ours: above 1, ours is faster.
+ */
+import { rankCorrelation } from "@calibration/models/evaluation/faults.ts";
+import {
+  decodeIsolationForest,
+  encodeIsolationForest,
+  fitIsolationForest,
+  scoreReading,
+  scoreRows,
+} from "@calibration/models/isolation-forest.ts";
+import { createRandom } from "@calibration/models/random.ts";
+import { median } from "@calibration/models/statistics.ts";
+import { IsolationForest as MlIsolationForest } from "ml-isolation-forest";
+import { spawnSync } from "node:child_process";
+
+const FITTED = 10_000;
+const SCORED = 100_000;
+const ROUNDS = 5;
+const COLUMNS = 3;
+const ANOMALOUS_SHARE = 0.02;
+const PYTHON_MS_MAX = 300_000;
+
+const training = makeReadings(FITTED, 7);
+const test = makeReadings(SCORED, 8);
+const forest = fitIsolationForest(training.rows);
+const fitMs = timed(() => fitIsolationForest(training.rows));
+const scoreMs = timed(() => scoreRows(forest, test.rows));
+let kept = 0;
+const oneNs =
+  (timed(() => {
+    for (let i = 0; i < SCORED; i++) kept += scoreReading(forest, test.rows[i * COLUMNS]!, 5, 2);
+  }) *
+    1e6) /
+  SCORED;
+const bytes = encodeIsolationForest(forest);
+const loadMs = timed(() => decodeIsolationForest(bytes));
+const scores = scoreRows(forest, test.rows);
+
+console.log(
+  `${FITTED} rows fitted, ${SCORED} scored; medians of ${ROUNDS} rounds, the first left out (sum ${kept.toFixed(0)})`,
+);
+console.log(
+  `ours: fit ${fitMs.toFixed(1)} ms, score ${scoreMs.toFixed(1)} ms, one warm score ${oneNs.toFixed(0)} ns; AUC ${areaUnderCurve([...scores], test.labels).toFixed(4)}; artifact ${bytes.length} bytes, loads in ${loadMs.toFixed(2)} ms\n`,
+);
+besideScikitLearn();
+besideMlIsolationForest();
+
+interface Reference {
+  fit_ms: number;
+  score_ms: number;
+  scores: number[];
+}
+
+function besideScikitLearn(): void {
+  const script = `
+import json, sys, time
+try:
+    import sklearn
+    from sklearn.ensemble import IsolationForest
+    import numpy
+except ImportError:
+    sys.exit(3)
+given = json.load(sys.stdin)
+rows, scored = numpy.array(given["rows"]), numpy.array(given["scored"])
+fits, scorings = [], []
+for _ in range(${ROUNDS}):
+    begun = time.perf_counter()
+    model = IsolationForest(n_estimators=100, max_samples=256, contamination=0.1, random_state=42).fit(rows)
+    fits.append(time.perf_counter() - begun)
+begun = time.perf_counter()
+scores = -model.score_samples(scored)
+took = time.perf_counter() - begun
+print(json.dumps({"version": sklearn.__version__, "fit_ms": sorted(fits)[len(fits) // 2] * 1000, "score_ms": took * 1000, "scores": scores.tolist()}))`;
+  const input = JSON.stringify({ rows: toTable(training.rows), scored: toTable(test.rows) });
+  const done = spawnSync("python3", ["-c", script], {
+    input,
+    encoding: "utf8",
+    timeout: PYTHON_MS_MAX,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (done.status !== 0) {
+    console.log("scikit-learn: not installed for this system's python3, so not compared with");
+    return;
+  }
+  const reference = JSON.parse(done.stdout) as Reference & { version: string };
+  print(`scikit-learn ${reference.version}`, reference);
+  console.log(
+    `  one warm score against its batch, a row: ${((reference.score_ms * 1e6) / SCORED / oneNs).toFixed(0)} ×`,
+  );
+}
+
+function besideMlIsolationForest(): void {
+  const [rows, scored] = [toTable(training.rows), toTable(test.rows)];
+  const peer = new MlIsolationForest({ nEstimators: 100 });
+  const begun = performance.now();
+  peer.train(rows);
+  const trained = performance.now();
+  const predicted = peer.predict(scored) as number[];
+  print("ml-isolation-forest", { fit_ms: trained - begun, score_ms: performance.now() - trained, scores: predicted });
+}
+
+function print(name: string, { fit_ms: fit, score_ms: score, scores: theirs }: Reference): void {
+  console.log(
+    `${name}: fit ${fit.toFixed(1)} ms, ${(fit / fitMs).toFixed(1)} ×; score ${score.toFixed(1)} ms, ${(score / scoreMs).toFixed(1)} ×; AUC ${areaUnderCurve(theirs, test.labels).toFixed(4)}; rank correlation with ours ${rankCorrelation([...scores], theirs).toFixed(3)}`,
+  );
+}
+
+function timed(run: () => unknown): number {
+  const times: number[] = [];
+  for (let round = 0; round <= ROUNDS; round++) {
+    const begun = performance.now();
+    run();
+    if (round > 0) times.push(performance.now() - begun);
+  }
+  return median(times);
+}
+
+/** A reading a minute with a daily rhythm; 2 % of them gross or slight spikes, drop-outs, or right for another time of the day. */
+function makeReadings(count: number, seed: number): { rows: Float64Array; labels: boolean[] } {
+  const random = createRandom(seed);
+  const rows = new Float64Array(count * COLUMNS);
+  const labels: boolean[] = [];
+  for (let i = 0; i < count; i++) {
+    const hour = Math.floor(i / 60) % 24;
+    const weekday = Math.floor(i / 1440) % 7;
+    const usualAt = (h: number): number => 20 + 5 * Math.sin((h / 24) * 2 * Math.PI) - (weekday >= 5 ? 2 : 0);
+    let value = usualAt(hour) + random.normal();
+    const anomalous = random.float() < ANOMALOUS_SHARE;
+    if (anomalous) {
+      const kind = random.integer(4);
+      if (kind === 0) value += (random.float() < 0.5 ? -1 : 1) * (8 + 8 * random.float());
+      else if (kind === 1) value += (random.float() < 0.5 ? -1 : 1) * (4 + 2 * random.float());
+      else if (kind === 2) value = 0;
+      else value = usualAt(hour + 12) + random.normal();
+    }
+    labels.push(anomalous);
+    rows.set([value, hour, weekday], i * COLUMNS);
+  }
+  return { rows, labels };
+}
+
+function toTable(rows: Float64Array): number[][] {
+  return Array.from({ length: rows.length / COLUMNS }, (_, i) => [...rows.subarray(i * COLUMNS, (i + 1) * COLUMNS)]);
+}
+
+/** The chance that an anomalous reading scores above a usual one; ties count half. */
+function areaUnderCurve(values: readonly number[], labels: readonly boolean[]): number {
+  const order = values.map((_, i) => i).sort((a, b) => values[a]! - values[b]!);
+  let usual = 0;
+  let wins = 0;
+  for (let from = 0; from < order.length;) {
+    let to = from;
+    while (to < order.length && values[order[to]!] === values[order[from]!]) to++;
+    const tied = order.slice(from, to);
+    const strange = tied.filter((i) => labels[i]).length;
+    wins += strange * (usual + (tied.length - strange) / 2);
+    usual += tied.length - strange;
+    from = to;
+  }
+  return wins / usual / (order.length - usual);
+}

@@ -1,0 +1,31 @@
+/** Skill against "as it is now" and coverage of the 90 % band, for the blend and for the original's regression. */
+import { DRIFT_KINDS, runDrift, summariseDrift } from "@calibration/models/evaluation/drift.ts";
+
+export function evaluateDrift(seed: number, count: number): void {
+  const runs = DRIFT_KINDS.flatMap((kind) =>
+    Array.from({ length: count }, (_, n) => ({ kind, errors: runDrift(kind, seed + n) })),
+  );
+  console.log(
+    `${count} histories of each of ${DRIFT_KINDS.length} kinds, 30 days of hours, seeds from ${seed}: mean skill / coverage of the 90 % band, percent\n`,
+  );
+  for (const method of ["blend", "linear_regression"] as const) {
+    print(
+      method,
+      runs.map(({ kind, errors }) => ({ kind, errors: errors[method] })),
+    );
+  }
+  console.log("\nthe blend, by kind");
+  for (const kind of DRIFT_KINDS)
+    print(
+      kind,
+      runs.filter((run) => run.kind === kind).map(({ errors }) => ({ kind, errors: errors.blend })),
+    );
+}
+
+function print(name: string, runs: Parameters<typeof summariseDrift>[0]): void {
+  const cells = summariseDrift(runs).map(
+    ({ horizon, skill, coverage }) =>
+      `${horizon} h ${(100 * skill).toFixed(0).padStart(4)}/${(100 * coverage).toFixed(0).padStart(3)}`,
+  );
+  console.log(`${name.padEnd(20)} ${cells.join("   ")}`);
+}

@@ -1,0 +1,144 @@
+/** The novelty detector over a folder in the layout of Numenta's Anomaly Benchmark, with its result files and our own scoring. */
+import {
+  normalisedScore,
+  probationOf,
+  scoreSeries,
+  type NabResult,
+  type NabWindow,
+} from "@calibration/models/evaluation/nab-score.ts";
+import { thetaForBudget } from "@calibration/models/false-alarm-budget.ts";
+import { createNovelty, THETA_DEFAULT, updateNovelty } from "@calibration/models/novelty.ts";
+import { SETTINGS_DEFAULTS } from "@calibration/shared/sensor.ts";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+
+const DETECTOR = "calibration_platform";
+const DAY_MS = 86_400_000;
+
+interface NabSeries {
+  /** As in the labels: category/file.csv. */
+  name: string;
+  timestamps: string[];
+  times: Float64Array;
+  values: Float64Array;
+  windows: NabWindow[];
+}
+
+export function evaluateNab(folder: string, out: string): void {
+  const all = readCorpus(folder);
+  const budget = SETTINGS_DEFAULTS.false_alarms_per_month;
+  const points = [
+    { name: `θ = ${THETA_DEFAULT}`, theta: THETA_DEFAULT, folder: DETECTOR },
+    {
+      name: `default budget, ${budget} false alarm a sensor-month (θ = ${thetaForBudget(budget).toFixed(2)})`,
+      theta: thetaForBudget(budget),
+      folder: `${DETECTOR}_budget`,
+    },
+  ];
+  const windows = all.reduce((sum, one) => sum + one.windows.length, 0);
+  const readings = all.reduce((sum, one) => sum + one.values.length, 0);
+  console.log(
+    `${all.length} series, ${readings} readings, ${windows} labelled windows (our scoring, standard profile)\n`,
+  );
+  for (const { name, theta, folder: detector } of points) {
+    const results = all.map((series) => {
+      const { scores, alarms } = detect(series, theta);
+      writeResult(join(out, detector, dirname(series.name)), detector, series, scores, alarms);
+      return { series, result: scoreSeries(series.values.length, series.windows, alarms) };
+    });
+    console.log(name);
+    for (const [category, own] of Map.groupBy(results, ({ series }) => dirname(series.name))) print(category, own);
+    print("all", results);
+    console.log("");
+  }
+  console.log(`Result files for the benchmark's own scorer: ${out}/${DETECTOR}{,_budget}/`);
+}
+
+/** As the anomaly service runs it: every reading in order, on the sensor's own clock (here UTC, the default), without look-ahead. */
+function detect({ times, values }: NabSeries, theta: number): { scores: Float64Array; alarms: number[] } {
+  const state = createNovelty();
+  const scores = new Float64Array(values.length);
+  const alarms: number[] = [];
+  for (let i = 0; i < values.length; i++) {
+    const { score, alarm } = updateNovelty(state, times[i]! / 1000, values[i]!, theta);
+    if (!alarm) continue;
+    alarms.push(i);
+    // What alarms is told, and nothing else: ½ at the threshold, towards 1 above it. So the benchmark's own threshold search meets
+    // the alarms that the service would have raised, quiet periods and all.
+    scores[i] = 1 - 2 ** (-score / theta);
+  }
+  return { scores, alarms };
+}
+
+function writeResult(
+  folder: string,
+  detector: string,
+  { name, timestamps, values, windows }: NabSeries,
+  scores: Float64Array,
+  alarms: readonly number[],
+): void {
+  mkdirSync(folder, { recursive: true });
+  const alarmed = new Set(alarms);
+  const lines = timestamps.map((timestamp, i) => {
+    const label = windows.some(({ from, to }) => from <= i && i <= to) ? 1 : 0;
+    return `${timestamp},${values[i]},${alarmed.has(i) ? scores[i] : 0},${label}`;
+  });
+  writeFileSync(
+    join(folder, `${detector}_${basename(name)}`),
+    `timestamp,value,anomaly_score,label\n${lines.join("\n")}\n`,
+  );
+}
+
+function print(what: string, own: readonly { series: NabSeries; result: NabResult }[]): void {
+  const results = own.map(({ result }) => result);
+  const sum = (name: "windows" | "found" | "falseAlarms"): number => results.reduce((all, one) => all + one[name], 0);
+  const days = own.reduce((all, { series: { times } }) => {
+    return all + (times.at(-1)! - times[Math.min(times.length - 1, probationOf(times.length))]!) / DAY_MS;
+  }, 0);
+  const score = sum("windows") === 0 ? "  –  " : normalisedScore(results).toFixed(2);
+  console.log(
+    `  ${what.padEnd(24)} score ${score.padStart(7)}   windows ${`${sum("found")}/${sum("windows")}`.padStart(7)}   false alarms ${String(sum("falseAlarms")).padStart(4)}, ${(sum("falseAlarms") / days).toFixed(3)} a sensor-day`,
+  );
+}
+
+function readCorpus(folder: string): NabSeries[] {
+  const places = [
+    { data: folder, labels: join(folder, "windows.json") },
+    { data: join(folder, "data"), labels: join(folder, "labels", "combined_windows.json") },
+  ];
+  const place = places.find(({ labels }) => existsSync(labels));
+  if (place === undefined)
+    throw new Error(
+      `${folder} has neither windows.json nor labels/combined_windows.json: is it a folder of the benchmark?`,
+    );
+  const labels = JSON.parse(readFileSync(place.labels, "utf8")) as Record<string, [string, string][]>;
+  const names = readdirSync(place.data, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .flatMap((entry) => readdirSync(join(place.data, entry.name)).map((file) => `${entry.name}/${file}`))
+    .filter((name) => name.endsWith(".csv"))
+    .sort();
+  if (names.length === 0) throw new Error(`${place.data} has no <category>/<series>.csv`);
+  return names.map((name) => readSeries(join(place.data, name), name, labels[name] ?? []));
+}
+
+function readSeries(file: string, name: string, windows: readonly [string, string][]): NabSeries {
+  const rows = readFileSync(file, "utf8").trim().split(/\r?\n/).slice(1);
+  const timestamps = rows.map((row) => row.slice(0, row.indexOf(",")));
+  const times = Float64Array.from(timestamps, (text) => Date.parse(`${text.replace(" ", "T")}Z`));
+  const values = Float64Array.from(rows, (row) => Number(row.slice(row.indexOf(",") + 1)));
+  const bad = times.findIndex((time, i) => !Number.isFinite(time) || !Number.isFinite(values[i]!));
+  if (bad >= 0) throw new Error(`${file}, line ${bad + 2}: not a time and a number`);
+  return {
+    name,
+    timestamps,
+    times,
+    values,
+    windows: windows.map(([from, to]) => ({ from: indexAt(times, from, name), to: indexAt(times, to, name) })),
+  };
+}
+
+function indexAt(times: Float64Array, label: string, name: string): number {
+  const index = times.indexOf(Date.parse(`${label.replace(" ", "T")}Z`));
+  if (index < 0) throw new Error(`${name} has no reading at ${label}, where a window begins or ends`);
+  return index;
+}

@@ -1,3 +1,4 @@
+import { ARTIFACT_FORMAT_VERSION, ArtifactError } from "@calibration/models/artifact.ts";
 import type { CalibrationPair } from "@calibration/models/calibration-fit.ts";
 import { READINGS_BEFORE_CALIBRATION } from "@calibration/shared/calibration.ts";
 import { inTransaction } from "@calibration/shared/database.ts";
@@ -6,7 +7,9 @@ import { MODEL_COLUMNS, modelName, type ModelRow } from "@calibration/shared/mod
 import type { SensorBody } from "@calibration/shared/sensor.ts";
 import { findCalibrationPairs, type TrainingRequest } from "@calibration/shared/training.ts";
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import type pg from "pg";
+import { decidePromotion, type Promotion } from "./core/compare.ts";
 import { DRIFT_HOURS_MIN, type Series, type Trained } from "./core/train.ts";
 
 /** The newest readings that a model is fitted on; older ones say little of the sensor as it is. */
@@ -62,7 +65,7 @@ export async function findDriftSeries(
   pool: Pick<pg.Pool, "query">,
   sensorId: number,
   readingsMin: number,
-): Promise<{ series: Series; cadence: "hour" | "reading"; readings: number }> {
+): Promise<{ series: Series; cadence: "hour" | "reading"; readings: number; newerThan(timeMs: number): number }> {
   const latest = await pool.query<{ at_ms: number | null }>(
     "select (extract(epoch from max(applied_at)) * 1000)::float8 as at_ms from calibrations where sensor_id = $1 and applied_at <= now()",
     [sensorId],
@@ -77,12 +80,15 @@ export async function findDriftSeries(
     rows.reverse();
     const readings = rows.reduce((sum, [, , count]) => sum + count, 0);
     if (readings < readingsMin) continue;
-    if (rows.length < DRIFT_HOURS_MIN)
+    if (rows.length < DRIFT_HOURS_MIN) {
+      const series = await findGoodReadings(pool, sensorId, DRIFT_READINGS_MAX, sinceMs);
       return {
-        series: await findGoodReadings(pool, sensorId, DRIFT_READINGS_MAX, sinceMs),
+        series,
         cadence: "reading",
         readings,
+        newerThan: (timeMs) => series.timesMs.filter((one) => one > timeMs).length,
       };
+    }
     return {
       series: {
         timesMs: Float64Array.from(rows, ([timeMs]) => timeMs),
@@ -90,9 +96,11 @@ export async function findDriftSeries(
       },
       cadence: "hour",
       readings,
+      newerThan: (timeMs) => rows.reduce((sum, [hourMs, , count]) => sum + (hourMs > timeMs ? count : 0), 0),
     };
   }
-  return { series: await findGoodReadings(pool, sensorId, readingsMin), cadence: "reading", readings: 0 };
+  const few = await findGoodReadings(pool, sensorId, readingsMin);
+  return { series: few, cadence: "reading", readings: 0, newerThan: () => 0 };
 }
 
 /** All calibrations count; those with readings before them can be learnt from. */
@@ -140,10 +148,9 @@ export async function keepOutcome(
       request.sensor_id,
     ]);
     if (await isAnswered(client, request)) return null;
-    const promoted = sensor?.body.settings.promotion !== "manual";
     const model =
       outcome.status === "trained" && sensor !== null
-        ? await keepArtifact(client, request, sensor, outcome.trained, promoted)
+        ? await keepArtifact(client, request, sensor, outcome.trained, startedAt)
         : null;
     const failed = outcome.status === "trained" ? null : outcome;
     await client.query(
@@ -172,18 +179,17 @@ async function keepArtifact(
   request: TrainingRequest,
   sensor: TrainedSensor,
   trained: Trained,
-  promoted: boolean,
+  startedAt: Date,
 ): Promise<ModelRow> {
   const { model_type: type } = request;
   const name = modelName(type, sensor.body.name, sensor.id);
   const bytes = Buffer.from(trained.artifact);
-  const before = await client.query<{ version: number; has_current: boolean }>(
-    "select coalesce(max(version), 0) as version, coalesce(bool_or(current), false) as has_current from model_artifacts where sensor_id = $1 and model_type = $2",
+  const before = await client.query<{ version: number }>(
+    "select coalesce(max(version), 0) as version from model_artifacts where sensor_id = $1 and model_type = $2",
     [sensor.id, type],
   );
-  const { version, has_current: hasCurrent } = before.rows[0]!;
-  const current = promoted || !hasCurrent;
-  if (current)
+  const promotion = await weighPromotion(client, sensor, type, trained);
+  if (promotion.promoted)
     await client.query(
       "update model_artifacts set current = false where sensor_id = $1 and model_type = $2 and current",
       [sensor.id, type],
@@ -197,10 +203,15 @@ async function keepArtifact(
       name,
       type,
       sensor.id,
-      version + 1,
-      current,
+      before.rows[0]!.version + 1,
+      promotion.promoted,
       trained.algorithm,
-      JSON.stringify({ ...trained.params, readings_seen: sensor.readings }),
+      JSON.stringify({
+        ...trained.params,
+        readings_seen: sensor.readings,
+        lineage: lineageOf(trained, startedAt),
+        promotion,
+      }),
       JSON.stringify(trained.features),
       trained.samples,
       JSON.stringify(trained.metrics),
@@ -214,12 +225,79 @@ async function keepArtifact(
     ],
   );
   const model = kept.rows[0]!;
-  if (current) {
+  if (promotion.promoted) {
     await client.query(
       `insert into model_promotions (sensor_id, model_type, valid_from, model_id, version)
        values ($1, $2, clock_timestamp() + make_interval(secs => $5 / 1000.0), $3, $4)`,
       [sensor.id, type, model.id, model.version, FACT_LEAD_MS],
     );
   }
+  await client.query(FORGET_VERSIONS, [sensor.id, type, VERSIONS_KEPT, VERSION_DAYS_KEPT]);
   return model;
 }
+
+/** Compared under the lock of the sensor and type: the model in force is the same when the new one is kept. */
+async function weighPromotion(
+  client: pg.PoolClient,
+  { id, body }: TrainedSensor,
+  type: TrainingRequest["model_type"],
+  trained: Trained,
+): Promise<Promotion> {
+  const { rows } = await client.query<{ artifact: Buffer; sha256: string; version: number; to_ms: number | null }>(
+    `select artifact, sha256, version, (extract(epoch from training_to) * 1000)::float8 as to_ms
+       from model_artifacts where sensor_id = $1 and model_type = $2 and current`,
+    [id, type],
+  );
+  const mode = body.settings.promotion;
+  const [inForce] = rows;
+  if (inForce === undefined) return decidePromotion(mode, { model: null, why: "no model was in force" });
+  const unreadable = `version ${inForce.version}, which was in force, can no longer be read`;
+  if (createHash("sha256").update(inForce.artifact).digest("hex") !== inForce.sha256)
+    return decidePromotion(mode, { model: null, why: unreadable });
+  try {
+    const comparison = trained.compareWith(inForce.artifact, inForce.to_ms ?? 0);
+    return decidePromotion(mode, { model: "in force", comparison });
+  } catch (error) {
+    if (!(error instanceof ArtifactError || error instanceof RangeError || error instanceof SyntaxError)) throw error;
+    return decidePromotion(mode, { model: null, why: unreadable });
+  }
+}
+
+/** Where a model comes from: enough to fit it again, and to see that it is the same. */
+function lineageOf(trained: Trained, startedAt: Date): Record<string, unknown> {
+  const digest = createHash("sha256");
+  for (const column of trained.data) digest.update(new Uint8Array(column.buffer, column.byteOffset, column.byteLength));
+  return {
+    training_from: trained.fromMs === null ? null : new Date(trained.fromMs).toISOString(),
+    training_to: trained.toMs === null ? null : new Date(trained.toMs).toISOString(),
+    rows: trained.data[0]?.length ?? 0,
+    data_sha256: digest.digest("hex"),
+    seed: trained.settings["seed"] ?? null,
+    settings: trained.settings,
+    code_version: CODE_VERSION,
+    artifact_format: ARTIFACT_FORMAT_VERSION,
+    duration_ms: Date.now() - startedAt.getTime(),
+  };
+}
+
+const CODE_VERSION = (
+  JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }
+).version;
+
+/** The newest versions are kept whatever became of them; */
+const VERSIONS_KEPT = 10;
+/** and those that were in force so lately that a message of then may still be read, or somebody may want to go back. */
+const VERSION_DAYS_KEPT = 30;
+/** The one in force and the one before it are never forgotten. */
+const FORGET_VERSIONS = `
+  with force as (
+    select model_id, row_number() over (order by valid_from desc) as back,
+           lead(valid_from) over (order by valid_from) as until
+      from model_promotions where sensor_id = $1 and model_type = $2),
+  used as (
+    select model_id from force where until is null or until > now() - make_interval(days => $4::int) or back <= 2),
+  newest as (
+    select id from model_artifacts where sensor_id = $1 and model_type = $2 order by version desc limit $3::int)
+  delete from model_artifacts
+   where sensor_id = $1 and model_type = $2 and not current
+     and id not in (select model_id from used) and id not in (select id from newest)`;

@@ -7,6 +7,7 @@ import { requestTraining } from "@calibration/shared/training.ts";
 import type { FastifyInstance } from "fastify";
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
+import type pg from "pg";
 import { Type } from "typebox";
 import type { Identity } from "../auth.ts";
 import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor } from "../paging.ts";
@@ -159,35 +160,73 @@ export function trainingRoutes(scope: FastifyInstance, { pool, bus }: Parts): vo
     { config: { access: "operate" }, schema: { params: IdParams } },
     async ({ params, identity }) => {
       const model = await findModel(params.id, identity);
-      const before = await inTransaction(pool, async (client) => {
-        await client.query("select pg_advisory_xact_lock(hashtext($1), $2)", [
-          `train ${model.model_type}`,
-          model.sensor_id,
-        ]);
-        const current = await client.query<{ version: number }>(
-          "update model_artifacts set current = false where sensor_id = $1 and model_type = $2 and current returning version",
-          [model.sensor_id, model.model_type],
-        );
-        await client.query("update model_artifacts set current = true where id = $1", [model.id]);
-        await client.query(
-          "insert into model_promotions (sensor_id, model_type, valid_from, model_id, version) values ($1, $2, clock_timestamp() + make_interval(secs => $5 / 1000.0), $3, $4)",
-          [model.sensor_id, model.model_type, model.id, model.version, FACT_LEAD_MS],
-        );
-        return current.rows[0]?.version ?? 0;
-      });
-      await pause(FACT_LEAD_MS);
-      const promoted = modelBody(await findModel(params.id, identity));
-      const event = before > model.version ? "rolled_back" : "promoted";
-      await say(bus, [
-        {
-          subject: subjects.modelEvent(model.model_type, model.sensor_id),
-          id: `model-${model.id}-${event}-${randomUUID()}`,
-          body: JSON.stringify({ event, ...promoted }),
-        },
-      ]);
-      return promoted;
+      return putInForce(model, identity, "promoted", async () => model);
     },
   );
+
+  /** Of the model in force: back to the one that was in force before it. Of an earlier one: back to that one. */
+  app.post(
+    "/api/model-training/:id/rollback",
+    { config: { access: "operate" }, schema: { params: IdParams } },
+    async ({ params, identity }) => {
+      const asked = await findModel(params.id, identity);
+      return putInForce(asked, identity, "rolled_back", async (client) => {
+        const { rows } = await client.query<{ id: number; version: number }>(
+          `select m.id, m.version
+             from model_artifacts m
+             join (select model_id, max(valid_from) as last from model_promotions where sensor_id = $1 and model_type = $2 group by model_id) p on p.model_id = m.id
+            where case when (select current from model_artifacts where id = $3) then m.id <> $3 else m.id = $3 end
+            order by p.last desc limit 1`,
+          [asked.sensor_id, asked.model_type, asked.id],
+        );
+        if (rows[0] === undefined)
+          throw new Problem(
+            "conflict",
+            asked.current
+              ? `no other version was ever in force before model ${asked.id}`
+              : `model ${asked.id} was never in force`,
+          );
+        return rows[0];
+      });
+    },
+  );
+
+  /** Puts another version of a sensor's model into force, unless it is: then nothing changes and nothing is told. */
+  async function putInForce(
+    { sensor_id: sensorId, model_type: type }: ModelRow,
+    identity: Identity,
+    why: "promoted" | "rolled_back",
+    choose: (client: pg.PoolClient) => Promise<{ id: number; version: number }>,
+  ) {
+    const { chosen, before } = await inTransaction(pool, async (client) => {
+      await client.query("select pg_advisory_xact_lock(hashtext($1), $2)", [`train ${type}`, sensorId]);
+      const to = await choose(client);
+      const current = await client.query<{ id: number; version: number }>(
+        "select id, version from model_artifacts where sensor_id = $1 and model_type = $2 and current",
+        [sensorId, type],
+      );
+      if (current.rows[0]?.id === to.id) return { chosen: to, before: null };
+      await client.query("update model_artifacts set current = false where id = $1", [current.rows[0]?.id ?? null]);
+      await client.query("update model_artifacts set current = true where id = $1", [to.id]);
+      await client.query(
+        "insert into model_promotions (sensor_id, model_type, valid_from, model_id, version) values ($1, $2, clock_timestamp() + make_interval(secs => $5 / 1000.0), $3, $4)",
+        [sensorId, type, to.id, to.version, FACT_LEAD_MS],
+      );
+      return { chosen: to, before: current.rows[0]?.version ?? 0 };
+    });
+    const promoted = modelBody(await findModel(chosen.id, identity));
+    if (before === null) return promoted;
+    await pause(FACT_LEAD_MS);
+    const event = before > chosen.version ? "rolled_back" : why;
+    await say(bus, [
+      {
+        subject: subjects.modelEvent(type, sensorId),
+        id: `model-${chosen.id}-${event}-${randomUUID()}`,
+        body: JSON.stringify({ event, ...promoted }),
+      },
+    ]);
+    return promoted;
+  }
 
   async function findModel(id: number, { sites }: Identity): Promise<ModelRow> {
     const { rows } = await pool.query<ModelRow>(

@@ -1,12 +1,18 @@
 /** Training one model: rows in, artifact and figures out. Same readings, same bytes. */
-import { encodeArtifact } from "@calibration/models/artifact.ts";
+import { decodeArtifact, encodeArtifact } from "@calibration/models/artifact.ts";
 import { createCalendar } from "@calibration/models/calendar.ts";
-import { encodeCalibrationModel, fitCalibration, type CalibrationPair } from "@calibration/models/calibration-fit.ts";
+import {
+  decodeCalibrationModel,
+  encodeCalibrationModel,
+  fitCalibration,
+  type CalibrationPair,
+} from "@calibration/models/calibration-fit.ts";
 import { measureCalibration } from "@calibration/models/calibration-measure.ts";
-import { encodeDriftModel, fitDriftModel, measureDrift } from "@calibration/models/drift-model.ts";
+import { decodeDriftModel, encodeDriftModel, fitDriftModel, measureDrift } from "@calibration/models/drift-model.ts";
 import { baselineOf } from "@calibration/models/drift-percent.ts";
 import { DRIFT_FEATURES } from "@calibration/models/drift-regression.ts";
 import {
+  decodeIsolationForest,
   encodeIsolationForest,
   FEATURES,
   fitIsolationForest,
@@ -15,6 +21,7 @@ import {
 import { quantile } from "@calibration/models/statistics.ts";
 import type { SensorBody } from "@calibration/shared/sensor.ts";
 import { measureAnomalyModel } from "./anomaly-quality.ts";
+import { compareAnomaly, compareCalibration, compareDrift, type Comparison } from "./compare.ts";
 
 export interface Trained {
   artifact: Uint8Array;
@@ -25,6 +32,12 @@ export interface Trained {
   metrics: object;
   fromMs: number | null;
   toMs: number | null;
+  /** What it was fitted on, column by column: whoever keeps the model keeps its digest. */
+  data: readonly Float64Array[];
+  /** Settings that decide what the bytes are. */
+  settings: Record<string, unknown>;
+  /** Against the model in force. @throws where its bytes are none of this code's */
+  compareWith(inForce: Uint8Array, inForceToMs: number): Comparison;
 }
 
 /** Good readings or hourly means, oldest first. */
@@ -54,6 +67,14 @@ export function trainAnomaly({ timesMs, values }: Series, { settings }: Pick<Sen
     samples: values.length,
     metrics: measureAnomalyModel(rows, chosen),
     ...windowOf(timesMs),
+    data: [timesMs, values],
+    settings: { ...chosen, time_zone: settings.time_zone },
+    compareWith: (inForce, inForceToMs) =>
+      compareAnomaly(
+        forest,
+        decodeIsolationForest(decodeArtifact("anomaly", inForce)),
+        rows.subarray(timesMs.filter((timeMs) => timeMs <= inForceToMs).length * FEATURES.length),
+      ),
   };
 }
 
@@ -61,6 +82,8 @@ export function trainDrift(parts: {
   series: Series;
   cadence: "hour" | "reading";
   readings: number;
+  /** Good readings since an instant, of those in the series. */
+  newerThan(timeMs: number): number;
   body: SensorBody;
 }): Trained {
   const { timesMs, values } = parts.series;
@@ -87,11 +110,22 @@ export function trainDrift(parts: {
     samples: parts.readings,
     metrics,
     ...windowOf(timesMs),
+    data: [timesMs, values],
+    settings: { cadence: parts.cadence, baseline, span, time_zone: settings.time_zone },
+    compareWith: (inForce, inForceToMs) =>
+      compareDrift(
+        model,
+        decodeDriftModel(decodeArtifact("drift", inForce)),
+        training,
+        inForceToMs,
+        parts.newerThan(inForceToMs),
+      ),
   };
 }
 
 export function trainCalibration(pairs: readonly (CalibrationPair & { appliedAtMs: number })[]): Trained {
   const model = fitCalibration(pairs);
+  const appliedAtMs = Float64Array.from(pairs, (pair) => pair.appliedAtMs);
   return {
     artifact: encodeArtifact("calibration", encodeCalibrationModel(model)),
     algorithm: "linear_regression",
@@ -105,7 +139,19 @@ export function trainCalibration(pairs: readonly (CalibrationPair & { appliedAtM
     features: ["raw_value"],
     samples: pairs.length,
     metrics: measureCalibration(pairs),
-    ...windowOf(Float64Array.from(pairs, ({ appliedAtMs }) => appliedAtMs)),
+    ...windowOf(appliedAtMs),
+    data: [
+      appliedAtMs,
+      Float64Array.from(pairs, ({ raw }) => raw),
+      Float64Array.from(pairs, ({ corrected }) => corrected),
+    ],
+    settings: {},
+    compareWith: (inForce, inForceToMs) =>
+      compareCalibration(
+        model,
+        decodeCalibrationModel(decodeArtifact("calibration", inForce)),
+        pairs.filter((pair) => pair.appliedAtMs > inForceToMs),
+      ),
   };
 }
 

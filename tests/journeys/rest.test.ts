@@ -344,6 +344,11 @@ it("models are trained, listed, downloaded, and put back in force; their judgeme
   const { body: predicted } = await ask("GET", "/api/sensors/17/drift-prediction/?horizon=24&step=5");
   expect(predicted.predictions).toHaveLength(4);
   expect(predicted).toMatchObject({ model_version: 1, fallback_reason: null, method: "linear_regression" });
+  expect(predicted).toMatchObject({
+    unreferenced: true,
+    time_to_tolerance: null,
+    slope: { percent_per_day: expect.any(Number) as number },
+  });
   expect(await ask("GET", "/api/sensors/17/drift-prediction/?horizon=337")).toMatchObject({ status: 422 });
 
   const { body: list } = await ask("GET", "/api/model-training/?sensor_id=17&model_type=anomaly");
@@ -359,6 +364,25 @@ it("models are trained, listed, downloaded, and put back in force; their judgeme
   expect((await ask("POST", `/api/model-training/${list.results[1].id}/promote`)).body).toMatchObject({
     version: 1,
     current: true,
+  });
+  // Back to the one that was in force before; the newest event says so. A model that never was cannot be gone back to.
+  expect((await ask("POST", `/api/model-training/${list.results[1].id}/rollback`)).body).toMatchObject({
+    version: 2,
+    current: true,
+    params: {
+      promotion: { mode: "automatic", promoted: true, reason: expect.stringMatching(/^not comparable: /) as string },
+      lineage: {
+        seed: 42,
+        rows: expect.any(Number) as number,
+        data_sha256: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
+      },
+    },
+  });
+  expect((await ask("POST", `/api/model-training/${list.results[1].id}/rollback`)).body).toMatchObject({ version: 1 });
+  const told = await plant.bus.manager.streams.getMessage("EVENTS", { last_by_subj: "events.model.anomaly.17" });
+  expect(told?.json()).toMatchObject({ event: "rolled_back", version: 1, current: true });
+  expect(await ask("POST", `/api/model-training/${list.results[1].id}/rollback`, undefined, "viewer")).toMatchObject({
+    status: 403,
   });
 
   await plant.database.pool.query(

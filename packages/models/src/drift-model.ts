@@ -75,6 +75,20 @@ export interface DriftForecast {
   readonly method: DriftMethod;
   readonly points: DriftPoint[];
   readonly fallbackReason: "model_missing" | "prediction_error" | "insufficient_history" | null;
+  /** Percent a day, with its 90 % interval; null below two hours of history. */
+  readonly slope: { readonly perDay: number; readonly low: number; readonly high: number } | null;
+  /** Null where no tolerance was given. */
+  readonly timeToTolerance: TimeToTolerance | null;
+}
+
+/**
+ * Hours until the drift leaves the tolerance: the earliest that is plausible (one in ten is earlier), the expected, the latest that is plausible;
+ * 0 where it is outside now, null where it is not within {@link HORIZON_HOURS_MAX}.
+ */
+export interface TimeToTolerance {
+  readonly t10: number | null;
+  readonly t50: number | null;
+  readonly t90: number | null;
 }
 
 const HOUR_MS = 3_600_000;
@@ -228,12 +242,22 @@ const driftSeries = ({ values, baseline, span }: Pick<DriftTraining, "values" | 
 export function forecastDrift(
   model: DriftModel | null,
   history: DriftHistory,
-  ask: { horizonHours: number; stepHours: number; method?: "linear_regression" | "blend" | undefined },
+  ask: {
+    horizonHours: number;
+    stepHours: number;
+    method?: "linear_regression" | "blend" | undefined;
+    /** In the sensor's unit, round its baseline. Then confidence is how much of it the band leaves. */
+    tolerance?: number | null;
+  },
 ): DriftForecast {
-  const hours = Math.ceil(Math.min(ask.horizonHours, HORIZON_HOURS_MAX));
+  const tolerance =
+    ask.tolerance === undefined || ask.tolerance === null || !(ask.tolerance > 0)
+      ? null
+      : percentOf(history.baseline + ask.tolerance, history.baseline, history.span);
+  const hours = tolerance === null ? Math.ceil(Math.min(ask.horizonHours, HORIZON_HOURS_MAX)) : HORIZON_HOURS_MAX;
   const series = hourlyGrid(history);
   const forecast = choose(model, history, series, hours, ask.method);
-  const reach = rangeOf(series.drift);
+  const reach = tolerance ?? rangeOf(series.drift);
   const now = series.drift.at(-1) ?? 0;
   const count = Math.floor(ask.horizonHours / ask.stepHours + 1e-9);
   const points = Array.from({ length: count }, (_, k) => {
@@ -254,7 +278,30 @@ export function forecastDrift(
       confidence: Math.min(sure, forecast.confidenceMax),
     };
   });
-  return { method: forecast.method, points, fallbackReason: forecast.fallbackReason };
+  return {
+    method: forecast.method,
+    points,
+    fallbackReason: forecast.fallbackReason,
+    slope: forecast.slope,
+    timeToTolerance: tolerance === null || forecast.slope === null ? null : timeTo(tolerance, forecast),
+  };
+}
+
+/** The daily rhythm is no leaving: the path is smoothed over a day. */
+function timeTo(tolerance: number, { path, half }: Pick<Chosen, "path" | "half">): TimeToTolerance {
+  const size = Float64Array.from(path, (_, f) => {
+    const day = path.subarray(Math.max(0, f - 12), Math.min(path.length, f + 12));
+    return Math.abs(average([...day]));
+  });
+  const first = (leaves: (f: number) => boolean): number | null => {
+    const f = size.findIndex((__, at) => leaves(at));
+    return f < 0 ? null : f;
+  };
+  return {
+    t10: first((f) => size[f]! + half[f]! > tolerance),
+    t50: first((f) => size[f]! > tolerance),
+    t90: first((f) => size[f]! - half[f]! > tolerance),
+  };
 }
 
 interface Chosen {
@@ -263,6 +310,7 @@ interface Chosen {
   half: Float64Array;
   confidenceMax: number;
   fallbackReason: DriftForecast["fallbackReason"];
+  slope: DriftForecast["slope"];
 }
 
 function choose(
@@ -278,8 +326,8 @@ function choose(
   const needed = method === "blend" ? BLEND_HOURS_MIN : model.regression.window;
   if (drift.length < needed) return straight(series, ahead, "insufficient_history");
   if (method === "blend") {
-    const { path, half } = forecastBlend(drift, history.hourOfDay(series.firstMs), ahead);
-    return { method, path, half, confidenceMax: 1, fallbackReason: null };
+    const { path, half, ...trend } = forecastBlend(drift, history.hourOfDay(series.firstMs), ahead);
+    return { method, path, half, confidenceMax: 1, fallbackReason: null, slope: slopeOf(trend) };
   }
   const { regression, startMs } = model;
   const from = (history.lastReadingMs - startMs) / HOUR_MS;
@@ -291,21 +339,46 @@ function choose(
   // An autoregression with a root outside the unit circle runs away; that is no prediction.
   if (!path.every((value) => Number.isFinite(value))) return straight(series, ahead, "prediction_error");
   const half = path.map((_, f) => NORMAL_90 * regression.deviation * Math.sqrt(f + 1));
-  return { method, path, half, confidenceMax: 1, fallbackReason: null };
+  return { method, path, half, confidenceMax: 1, fallbackReason: null, slope: straightSlope(drift) };
 }
 
 function straight({ drift }: Series, ahead: number, reason: Chosen["fallbackReason"]): Chosen {
   const common = { method: "trend" as const, confidenceMax: TREND_CONFIDENCE_MAX };
   if (drift.length < 2) {
     const path = new Float64Array(ahead).fill(drift.at(-1) ?? 0);
-    return { ...common, path, half: new Float64Array(ahead), confidenceMax: 0, fallbackReason: "insufficient_history" };
+    return {
+      ...common,
+      path,
+      half: new Float64Array(ahead),
+      confidenceMax: 0,
+      fallbackReason: "insufficient_history",
+      slope: null,
+    };
   }
-  const { path, half } = forecastTrend(
+  const { path, half, ...trend } = forecastTrend(
     drift.map((_, i) => i),
     drift,
     ahead,
   );
-  return { ...common, path, half, fallbackReason: reason };
+  return { ...common, path, half, fallbackReason: reason, slope: slopeOf(trend) };
+}
+
+const slopeOf = (trend: { slopePerDay: number; slopeLow: number; slopeHigh: number }) => ({
+  perDay: trend.slopePerDay,
+  low: trend.slopeLow,
+  high: trend.slopeHigh,
+});
+
+/** The regression's own weights are no slope; a robust line through the history is. */
+function straightSlope(drift: Float64Array): DriftForecast["slope"] {
+  if (drift.length < 2) return null;
+  return slopeOf(
+    forecastTrend(
+      drift.map((_, i) => i),
+      drift,
+      1,
+    ),
+  );
 }
 
 interface Series {

@@ -13,7 +13,10 @@ export const TREND_CONFIDENCE_MAX = 0.5;
 export interface TrendForecast {
   readonly path: Float64Array;
   readonly half: Float64Array;
+  /** Percent a day, with its 90 % interval. */
   readonly slopePerDay: number;
+  readonly slopeLow: number;
+  readonly slopeHigh: number;
 }
 
 /**
@@ -24,7 +27,7 @@ export interface TrendForecast {
 export function forecastTrend(hours: ArrayLike<number>, drift: ArrayLike<number>, ahead: number): TrendForecast {
   const blocks = blocksOf(Array.from(hours), Array.from(drift));
   const last = hours[hours.length - 1]!;
-  const { slope, level } = theilSen(blocks.hours, blocks.values);
+  const { slope, level, low, high } = theilSen(blocks.hours, blocks.values);
   const residuals = blocks.values.map((value, i) => Math.abs(value - level - slope * blocks.hours[i]!));
   const band = quantile(residuals, COVERAGE) * Math.sqrt(1 + 1 / residuals.length);
   const span = Math.max(1, last - hours[0]!);
@@ -32,6 +35,8 @@ export function forecastTrend(hours: ArrayLike<number>, drift: ArrayLike<number>
     path: Float64Array.from({ length: ahead }, (_, f) => level + slope * (last + f + 1)),
     half: Float64Array.from({ length: ahead }, (_, f) => band * Math.sqrt(1 + (f + 1) / span)),
     slopePerDay: slope * 24,
+    slopeLow: low * 24,
+    slopeHigh: high * 24,
   };
 }
 

@@ -116,6 +116,32 @@ describe("forecastDrift", () => {
     );
   });
 
+  it("tells the slope, and when the tolerance is left: before, at and after the truth", () => {
+    const past = aHistory(720, { perDay: 0.3 });
+    const model = fitDriftModel(past);
+    // At 9 % of drift now, 12 % are reached in ten days.
+    const ask = { horizonHours: 24, stepHours: 24 };
+    const { slope, timeToTolerance, points } = forecastOf(past, model, { ...ask, tolerance: 12 });
+    expect(slope!.perDay).toBeCloseTo(0.3, 1);
+    expect(slope!.low).toBeLessThanOrEqual(slope!.perDay);
+    expect(slope!.perDay).toBeLessThanOrEqual(slope!.high);
+    expect(timeToTolerance!.t50! / 24).toBeGreaterThan(8);
+    expect(timeToTolerance!.t50! / 24).toBeLessThan(12);
+    expect(timeToTolerance!.t10!).toBeLessThan(timeToTolerance!.t50!);
+    expect(timeToTolerance!.t90 ?? Infinity).toBeGreaterThan(timeToTolerance!.t50!);
+    expect(forecastOf(past, model, { ...ask, tolerance: 50 }).timeToTolerance).toEqual({
+      t10: null,
+      t50: null,
+      t90: null,
+    });
+    expect(forecastOf(past, model, { ...ask, tolerance: 5 }).timeToTolerance).toMatchObject({ t50: 0 });
+    expect(forecastOf(past, model, ask).timeToTolerance).toBeNull();
+    // With a tolerance, confidence is what the band leaves of it: a wide one leaves more.
+    expect(points[0]!.confidence).toBeLessThan(
+      forecastOf(past, model, { ...ask, tolerance: 50 }).points[0]!.confidence,
+    );
+  });
+
   it("answers by a straight line without a model, and says why", () => {
     const past = aHistory(100, { perDay: 1 });
     const trend = forecastOf(past, null, { horizonHours: 24, stepHours: 24 });

@@ -58,7 +58,7 @@ export async function predictAhead(parts: {
       span,
       hourOfDay: (timestampMs: number) => calendar(timestampMs).hour,
     },
-    { horizonHours: HORIZON_HOURS, stepHours: STEP_HOURS },
+    { horizonHours: HORIZON_HOURS, stepHours: STEP_HOURS, tolerance: sensor.body.settings.tolerance },
   );
   const modelSpoke = forecast.method !== "trend";
   return {

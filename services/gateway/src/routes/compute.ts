@@ -1,4 +1,4 @@
-import { decodeCalibrationModel } from "@calibration/models/calibration-fit.ts";
+import { correctByModel, decodeCalibrationModel, type CalibrationModel } from "@calibration/models/calibration-fit.ts";
 import { createCalendar } from "@calibration/models/calendar.ts";
 import { explainCorrection, type CalibrationRecord } from "@calibration/models/correction.ts";
 import { decodeDriftModel, forecastDrift, HORIZON_HOURS_MAX } from "@calibration/models/drift-model.ts";
@@ -106,6 +106,11 @@ export function computeRoutes(scope: FastifyInstance, { pool }: Parts): void {
           baseline,
           current_drift: null,
           predictions: [],
+          slope: null,
+          time_to_tolerance: null,
+          skill: null,
+          unreferenced: true,
+          remark: null,
         };
       }
       const hours = await findHours(pool, sensor.id);
@@ -122,8 +127,9 @@ export function computeRoutes(scope: FastifyInstance, { pool }: Parts): void {
           span,
           hourOfDay: (ms) => clock(ms).hour,
         },
-        { horizonHours: horizon, stepHours: step, method },
+        { horizonHours: horizon, stepHours: step, method, tolerance: sensor.settings.tolerance ?? null },
       );
+      const { skill, calibrated } = await findStanding(pool, sensor.id, forecast.method);
       return {
         sensor_id: sensor.id,
         method: forecast.method,
@@ -136,6 +142,17 @@ export function computeRoutes(scope: FastifyInstance, { pool }: Parts): void {
           timestamp: new Date(timestampMs).toISOString(),
           ...point,
         })),
+        // Percent a day, with its 90 % interval.
+        slope:
+          forecast.slope === null
+            ? null
+            : { percent_per_day: forecast.slope.perDay, lower: forecast.slope.low, upper: forecast.slope.high },
+        // Hours; null without a tolerance.
+        time_to_tolerance: forecast.timeToTolerance,
+        skill,
+        // Without a calibration to begin at, a trend of raw readings may as well be the process that changes.
+        unreferenced: !calibrated,
+        remark: skill !== null && skill <= 0 ? "in its back-test this was no better than the last value" : null,
       };
     },
   );
@@ -164,6 +181,7 @@ export function computeRoutes(scope: FastifyInstance, { pool }: Parts): void {
         method: corrected.method,
         model_version: corrected.modelVersion,
         fallback_reason: corrected.fallbackReason,
+        ...boundsOf(found.model, corrected.modelVersion, body.raw_value),
       };
     },
   );
@@ -204,6 +222,27 @@ async function valuesBefore(pool: pg.Pool, sensorId: number, beforeMs: number): 
     [sensorId, beforeMs, RECENT_READINGS],
   );
   return rows.map(({ value }) => value).reverse();
+}
+
+/** A model's 95 % prediction interval, whether it was asked beyond what it was calibrated on, and what it remarks on its entries. */
+function boundsOf(model: CalibrationModel | null, version: number | null, raw: number) {
+  if (model === null || version === null) return { lower: null, upper: null, extrapolated: null, remarks: [] };
+  const { lower, upper, extrapolated } = correctByModel(model, raw);
+  return { lower, upper, extrapolated, remarks: model.remarks };
+}
+
+/** How the method that answers did in the back-test of the model in force, and whether the sensor was ever calibrated. */
+async function findStanding(
+  pool: pg.Pool,
+  sensorId: number,
+  method: string,
+): Promise<{ skill: number | null; calibrated: boolean }> {
+  const { rows } = await pool.query<{ skill: number | null; calibrated: boolean }>(
+    `select (select (metrics->'by_method'->$2->>'skill')::float8 from model_artifacts where sensor_id = $1 and model_type = 'drift' and current) as skill,
+            exists (select 1 from calibrations where sensor_id = $1 and applied_at <= now()) as calibrated`,
+    [sensorId, method],
+  );
+  return rows[0]!;
 }
 
 /** The hours since the latest calibration, the open one among them, oldest first. */

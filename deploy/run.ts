@@ -2,7 +2,7 @@
 import { SERVICE_USERS } from "@calibration/servers/nats-config.ts";
 import { environmentOf, makeSecrets, readSecrets } from "./secrets.ts";
 
-const COMMANDS = ["train-models", "auto-train-models", "publish-reading", "import-readings"];
+const COMMANDS = ["train-models", "auto-train-models", "publish-reading", "import-readings", "tokens"];
 const [, , name = "", ...rest] = process.argv;
 
 if (name === "secrets") {

@@ -20,11 +20,12 @@ export type Ask = (
 /** Starts a gateway in the plant, with a token for each role; asks as the administrator where nothing else is said. */
 export async function openGateway(
   plant: Plant,
+  env: Record<string, string> = {},
 ): Promise<{ url: string; tokens: Record<string, string>; ask: Ask; service: RunningService }> {
   const tokens = Object.fromEntries(
     ["admin", "operator", "viewer", "plant"].map((role) => [role, randomBytes(16).toString("hex")]),
   );
-  const service = await plant.start("gateway", { PORT: "0", BOOTSTRAP_TOKENS: JSON.stringify(tokens) });
+  const service = await plant.start("gateway", { PORT: "0", BOOTSTRAP_TOKENS: JSON.stringify(tokens), ...env });
   const url = /"listens":"([^"]+)"/.exec(service.output())![1]!;
   const ask: Ask = async (method, path, body, as = "admin") => {
     const response = await fetch(url + path, {

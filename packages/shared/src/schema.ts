@@ -131,6 +131,8 @@ export const trainingJobs = pgTable("training_jobs", {
   id: uuid("id").primaryKey(),
   trigger: text("trigger").notNull(),
   total: integer("total").notNull(),
+  /** The sites it touches, for tokens that are fenced; null: all there are. */
+  sites: text("sites").array(),
   createdAt: instant("created_at").notNull().defaultNow(),
 });
 

@@ -1,4 +1,7 @@
-/** Who asks, and what that allows. Tokens, sessions and codes are kept as hashes only. */
+/**
+ * Who asks, and what that allows. Tokens, sessions and codes are 256 random bits and kept as their SHA-256 only, which is also how
+ * they are found: no secret is ever compared with another, so how long an answer takes says nothing of one.
+ */
 import { createHash, randomBytes } from "node:crypto";
 import type pg from "pg";
 import { Problem } from "./problem.ts";
@@ -29,8 +32,10 @@ export interface Identity {
 export const SESSION_COOKIE = "calibration_session";
 export const SESSION_HOURS = 12;
 const CODE_MINUTES = 60 * 24;
-/** A revoked token may work this much longer. */
-const REMEMBER_MS = 2_000;
+/** A revoked token may work this much longer, counted from before the question that last found it good: half of what is promised. */
+const REMEMBER_MS = 1_000;
+/** How exactly `last_used_at` is kept. */
+const LAST_USE_S = 60;
 const REMEMBERED_MAX = 10_000;
 
 const hash = (secret: string): string => createHash("sha256").update(secret).digest("hex");
@@ -51,18 +56,23 @@ export function createAuth(pool: pg.Pool): Auth {
   const TOKEN_COLUMNS = 't.id as "tokenId", t.name, t.role, t.sites';
   const VALID = "t.revoked_at is null and (t.expires_at is null or t.expires_at > now())";
   const recall = async (key: string, find: () => Promise<Identity | null>): Promise<Identity | null> => {
+    const askedMs = Date.now();
     const known = remembered.get(key);
-    if (known !== undefined && known.untilMs > Date.now()) return known.identity;
+    if (known !== undefined && known.untilMs > askedMs) return known.identity;
     const identity = await find();
     if (remembered.size >= REMEMBERED_MAX) remembered.clear();
-    remembered.set(key, { identity, untilMs: Date.now() + REMEMBER_MS });
+    // A slow answer is as old as its question.
+    remembered.set(key, { identity, untilMs: askedMs + REMEMBER_MS });
     return identity;
   };
   return {
     byToken: (token) =>
       recall(hash(token), async () => {
         const { rows } = await pool.query<Omit<Identity, "byCookie">>(
-          `update tokens t set last_used_at = now() where t.sha256 = $1 and ${VALID} returning ${TOKEN_COLUMNS}`,
+          `with known as (select ${TOKEN_COLUMNS}, t.last_used_at from tokens t where t.sha256 = $1 and ${VALID}),
+                used as (update tokens set last_used_at = now() from known
+                          where id = known."tokenId" and (known.last_used_at is null or known.last_used_at < now() - interval '${LAST_USE_S} seconds'))
+           select "tokenId", name, role, sites from known`,
           [hash(token)],
         );
         return rows[0] === undefined ? null : { ...rows[0], byCookie: false };
@@ -127,8 +137,7 @@ export async function createToken(
   return { id: rows[0]!.id, token };
 }
 
-export function requireAccess(identity: Identity | null, access: Access): asserts identity is Identity {
-  if (identity === null) throw new Problem("unauthorized", "send Authorization: Bearer TOKEN, or sign in");
+export function requireAccess(identity: Identity, access: Access): void {
   if (!ALLOWED[identity.role].includes(access))
     throw new Problem("forbidden", `the role ${identity.role} may not do this`);
 }

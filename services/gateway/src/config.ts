@@ -9,6 +9,13 @@ export const knobs = {
     'tokens that exist from the start, as JSON by role: {"admin": "…", "operator": "…", "viewer": "…", "plant": "…"}',
     "",
   ),
+  requestsPerMinute: integer(
+    "REQUESTS_PER_MINUTE",
+    "what one token may ask for in a minute, of each replica; beyond it: 429",
+    3_000,
+    1,
+    10_000_000,
+  ),
   publicUrl: text("PUBLIC_URL", "the address browsers use, where it is not the Host they ask for", ""),
 };
 

@@ -107,4 +107,6 @@ export const DetectionAsked = Type.Object(
   },
   { additionalProperties: false },
 );
-export const IdParams = Type.Object({ id: Type.Integer() });
+/** Beyond it a number is no id that was ever given, and no number that JavaScript knows exactly. */
+const ID_MAX = Number.MAX_SAFE_INTEGER;
+export const IdParams = Type.Object({ id: Type.Integer({ minimum: 0, maximum: ID_MAX }) });

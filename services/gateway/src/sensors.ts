@@ -51,6 +51,7 @@ export const SENSOR_QUERY = `
       select count(*) as alarms, count(*) filter (where severity in ('High', 'Critical')) as grave
         from anomalies where sensor_id = s.id and not resolved and alarm) a on true`;
 
+const SENSOR_ID_MAX = 2 ** 31 - 1;
 /** |drift| from which a sensor is in warning, percent. */
 const DRIFT_WARNING = 5;
 /** A drift of fewer readings would be noise. */
@@ -111,7 +112,10 @@ export async function findSensor(
   id: number,
   identity: Pick<Identity, "sites">,
 ): Promise<SensorRow> {
-  const { rows } = await pool.query<SensorRow>(`${SENSOR_QUERY} where s.id = $1`, [id]);
+  const { rows } =
+    Number.isInteger(id) && id > 0 && id <= SENSOR_ID_MAX
+      ? await pool.query<SensorRow>(`${SENSOR_QUERY} where s.id = $1`, [id])
+      : { rows: [] };
   const [row] = rows;
   if (row === undefined || !maySee(identity, row.site)) throw new Problem("not_found", `there is no sensor ${id}`);
   return row;

@@ -1,7 +1,6 @@
 /** The HTTP server: who may ask, what is refused and how, and the routes. */
 import cookie from "@fastify/cookie";
 import helmet from "@fastify/helmet";
-import rateLimit from "@fastify/rate-limit";
 import serveFiles from "@fastify/static";
 import swagger from "@fastify/swagger";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
@@ -18,7 +17,8 @@ import Fastify, {
 import { fileURLToPath } from "node:url";
 import type pg from "pg";
 import { Counter, Histogram, type Registry } from "prom-client";
-import { requireAccess, SESSION_COOKIE, type Access, type Auth, type Identity } from "./auth.ts";
+import type { Access, Auth, Identity } from "./auth.ts";
+import { guard } from "./guard.ts";
 import { Problem, problemBody, type FieldError } from "./problem.ts";
 import { analyticsRoutes } from "./routes/analytics.ts";
 import { anomalyRoutes } from "./routes/anomalies.ts";
@@ -38,6 +38,8 @@ export interface Parts {
   log: Log;
   registry: Registry;
   partitions: number;
+  /** For one token, and for one address without. */
+  requestsPerMinute: number;
   /** What is wrong, by part; empty when ready. */
   troubles(): Promise<Readonly<Record<string, string>>>;
 }
@@ -54,15 +56,18 @@ declare module "fastify" {
 
 export const typed = (app: FastifyInstance) => app.withTypeProvider<TypeBoxTypeProvider>();
 
+const BODY_BYTES_MAX = 1024 * 1024;
 /** Ten thousand readings of a hundred bytes, with room. */
-const BODY_BYTES_MAX = 8 * 1024 * 1024;
-/** For one client; enough for every dashboard, too little to guess tokens. */
-const REQUESTS_PER_MINUTE_MAX = 3_000;
-const READS = new Set(["GET", "HEAD", "OPTIONS"]);
+export const READINGS_BODY_BYTES_MAX = 8 * 1024 * 1024;
+/** Until a request has come in whole. */
+const REQUEST_MS_MAX = 30_000;
+/** A body that is wrong in ten thousand places is told of the first of them. */
+const ERRORS_TOLD_MAX = 100;
 
 export async function createServer(parts: Parts): Promise<FastifyInstance> {
   const app = Fastify({
     bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_MS_MAX,
     routerOptions: { ignoreTrailingSlash: true },
     trustProxy: false,
     forceCloseConnections: true,
@@ -71,6 +76,7 @@ export async function createServer(parts: Parts): Promise<FastifyInstance> {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemOf(error, request, parts.log);
     if (problem.code === "unavailable") reply.header("retry-after", "5");
+    if (problem.code === "rate_limited") reply.header("retry-after", String(problem.extra["retry_after_s"] ?? 60));
     return reply
       .status(problem.status)
       .type("application/problem+json")
@@ -92,12 +98,6 @@ export async function createServer(parts: Parts): Promise<FastifyInstance> {
     },
     strictTransportSecurity: false,
   });
-  await app.register(rateLimit, {
-    max: REQUESTS_PER_MINUTE_MAX,
-    timeWindow: "1 minute",
-    errorResponseBuilder: (_, context) =>
-      new Problem("rate_limited", `at most ${context.max} requests a minute`) as unknown as object,
-  });
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",
@@ -107,7 +107,7 @@ export async function createServer(parts: Parts): Promise<FastifyInstance> {
     },
   });
   measure(app, parts.registry);
-  guard(app, parts);
+  await guard(app, parts);
   const routes = [
     sensorRoutes,
     readingRoutes,
@@ -147,71 +147,30 @@ function acceptBodies(app: FastifyInstance): void {
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
 }
 
-function guard(app: FastifyInstance, { auth, pool }: Parts): void {
-  app.decorateRequest("identity", null as unknown as Identity);
-  app.addHook("onRequest", async (request) => {
-    const access = request.routeOptions.config.access ?? "open";
-    if (access === "open") return;
-    const identity = await identityOf(request, auth);
-    requireAccess(identity, access);
-    if (identity.byCookie && !READS.has(request.method) && !isOwnOrigin(request))
-      throw new Problem("forbidden", "a write with a cookie must come from this site's own pages");
-    request.identity = identity;
-  });
-  app.addHook("onResponse", async (request, reply) => {
-    if (
-      READS.has(request.method) ||
-      request.routeOptions.config.access === undefined ||
-      request.url.startsWith("/api/readings")
-    )
-      return;
-    await pool
-      .query("insert into audit_log (token_id, token_name, method, path, status) values ($1, $2, $3, $4, $5)", [
-        request.identity?.tokenId ?? null,
-        request.identity?.name ?? null,
-        request.method,
-        request.url.split("?")[0],
-        reply.statusCode,
-      ])
-      .catch(() => undefined);
-  });
-}
-
-async function identityOf(request: FastifyRequest, auth: Auth): Promise<Identity | null> {
-  const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
-  if (bearer !== undefined) return auth.byToken(bearer);
-  const session = request.cookies[SESSION_COOKIE];
-  return session === undefined ? null : auth.bySession(session);
-}
-
-export function isOwnOrigin(request: FastifyRequest): boolean {
-  const { origin } = request.headers;
-  if (origin === undefined) return false;
-  try {
-    return new URL(origin).host === request.headers.host;
-  } catch {
-    return false;
-  }
-}
-
 function problemOf(error: FastifyError, request: FastifyRequest, log: Log): Problem {
   if (error instanceof Problem) return error;
   if (error.validation)
     return new Problem("invalid_input", "the request does not have the form it must have", {
-      errors: error.validation.map(fieldError),
+      errors: error.validation.slice(0, ERRORS_TOLD_MAX).map(fieldError),
     });
   if (error.code === "FST_ERR_CTP_BODY_TOO_LARGE")
-    return new Problem("too_large", `a body has at most ${BODY_BYTES_MAX} bytes`);
-  if (error.statusCode === 429) return new Problem("rate_limited", error.message);
+    return new Problem("too_large", `a body here has at most ${request.routeOptions.bodyLimit} bytes`);
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)
     return new Problem("invalid_input", error.message);
   if (isDatabaseTrouble(error)) {
     log.warn({ error, path: request.url }, "the database is away");
     return new Problem("unavailable", "the database is away; try again");
   }
+  if (isDataTrouble(error)) {
+    log.warn({ error, path: request.url }, "the database cannot hold what a request asked for");
+    return new Problem("invalid_input", "a value in the request is out of range, or not text that can be kept");
+  }
   log.error({ error, path: request.url }, "a request failed");
   return new Problem("internal", "an error that is ours; it has been logged");
 }
+
+/** PostgreSQL's class 22, data exceptions: a number, a time or a text that no column can hold. */
+const isDataTrouble = ({ code }: { code?: unknown }): boolean => typeof code === "string" && /^22...$/.test(code);
 
 function fieldError({ instancePath, message, params }: FastifySchemaValidationError): FieldError {
   const named = params["missingProperty"] ?? params["additionalProperty"];

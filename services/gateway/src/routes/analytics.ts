@@ -31,23 +31,24 @@ interface Figure {
 }
 
 export function analyticsRoutes(scope: FastifyInstance, { pool, bus }: Parts): void {
-  let due: { count: number; atMs: number } | null = null;
+  let due: { sensorIds: number[]; atMs: number } | null = null;
   typed(scope).get("/api/ml-analytics", { config: { access: "read" } }, async ({ identity }) => {
     if (due === null || Date.now() - due.atMs > DUE_MS) {
       due = {
-        count: (
+        sensorIds: (
           await findDue(pool, { formatVersion: ARTIFACT_FORMAT_VERSION, readingsBefore: READINGS_BEFORE_CALIBRATION })
-        ).length,
+        ).map(({ sensorId }) => sensorId),
         atMs: Date.now(),
       };
     }
-    const [quality, sensors, readings, anomalies, models, training, services] = await Promise.all([
-      modelQuality(pool),
-      countSensors(pool, identity.sites),
-      countReadings(pool),
-      countAnomalies(pool),
-      countModels(pool),
-      countTraining(pool),
+    const { sites } = identity;
+    const [quality, { ids, ...sensors }, readings, anomalies, models, training, services] = await Promise.all([
+      modelQuality(pool, sites),
+      countSensors(pool, sites),
+      countReadings(pool, sites),
+      countAnomalies(pool, sites),
+      countModels(pool, sites),
+      countTraining(pool, sites),
       countServices(pool),
     ]);
     const newest = await bus.manager.streams
@@ -59,7 +60,7 @@ export function analyticsRoutes(scope: FastifyInstance, { pool, bus }: Parts): v
       sensors,
       readings,
       anomalies,
-      models: { ...models, due: due.count },
+      models: { ...models, due: due.sensorIds.filter((id) => ids.has(id)).length },
       training,
       fallbacks: services.fallbacks,
       lag: Object.fromEntries(STREAM_SERVICES.map((service) => [service, lagOf(services.kept[service], newest)])),
@@ -73,11 +74,17 @@ function lagOf(kept: number | undefined, newest: number | null): number | null {
   return Math.max(0, newest - (kept ?? 0));
 }
 
-async function modelQuality(pool: pg.Pool): Promise<Record<string, Figure>> {
-  const { rows } = await pool.query<{ model_type: string; value: number | null; samples: number; models: number }>(`
+/** Of a row with a sensor: whether whoever is fenced to the sites $1 may count it. Lag and fallbacks are the services' own, of no site. */
+const VISIBLE = "($1::text[] is null or sensor_id in (select id from sensors where site = any($1)))";
+
+async function modelQuality(pool: pg.Pool, sites: string[] | null): Promise<Record<string, Figure>> {
+  const { rows } = await pool.query<{ model_type: string; value: number | null; samples: number; models: number }>(
+    `
     select model_type, avg(case model_type when 'anomaly' then (metrics->>'recall')::float8 when 'drift' then (metrics->>'skill')::float8 else (metrics->>'improvement')::float8 end) as value,
            coalesce(sum((metrics->>'samples')::float8), 0)::int as samples, count(*)::int as models
-      from model_artifacts where current group by model_type`);
+      from model_artifacts where current and ${VISIBLE} group by model_type`,
+    [sites],
+  );
   const figure = (type: string, unit: string, measuredOn: string): Figure => {
     const row = rows.find(({ model_type: own }) => own === type);
     const value = row?.value ?? null;
@@ -114,29 +121,36 @@ async function countSensors(pool: pg.Pool, sites: string[] | null) {
   const count = <K extends string>(keys: readonly K[], of: (body: (typeof bodies)[number]) => string) =>
     Object.fromEntries(keys.map((key) => [key, bodies.filter((body) => of(body) === key).length]));
   return {
+    ids: new Set(bodies.map(({ id }) => id)),
     total: bodies.length,
     by_status: count(SENSOR_STATUSES, ({ status }) => status),
     by_type: count(SENSOR_TYPES, ({ type }) => type),
   };
 }
 
-async function countReadings(pool: pg.Pool) {
-  const { rows } = await pool.query<{ total: number; last_24h: number }>(`
-    select (select coalesce(sum(readings), 0) from sensor_latest)::int8 as total,
-           (select coalesce(sum(count), 0) from readings_per_hour where bucket > now() - interval '24 hours')::int8 as last_24h`);
+async function countReadings(pool: pg.Pool, sites: string[] | null) {
+  const { rows } = await pool.query<{ total: number; last_24h: number }>(
+    `
+    select (select coalesce(sum(readings), 0) from sensor_latest where ${VISIBLE})::int8 as total,
+           (select coalesce(sum(count), 0) from readings_per_hour where bucket > now() - interval '24 hours' and ${VISIBLE})::int8 as last_24h`,
+    [sites],
+  );
   return rows[0];
 }
 
-async function countAnomalies(pool: pg.Pool) {
+async function countAnomalies(pool: pg.Pool, sites: string[] | null) {
   const { rows } = await pool.query<{
     type: string | null;
     severity: string;
     resolved: boolean;
     alarm: boolean;
     count: number;
-  }>("select type, severity, resolved, alarm, count(*)::int from anomalies group by 1, 2, 3, 4");
+  }>(`select type, severity, resolved, alarm, count(*)::int from anomalies where ${VISIBLE} group by 1, 2, 3, 4`, [
+    sites,
+  ]);
   const days = await pool.query<{ day: string; count: number }>(
-    `select to_char(timestamp at time zone 'UTC', 'YYYY-MM-DD') as day, count(*)::int from anomalies where timestamp > now() - make_interval(days => ${DAYS_SHOWN}) group by 1 order by 1`,
+    `select to_char(timestamp at time zone 'UTC', 'YYYY-MM-DD') as day, count(*)::int from anomalies where timestamp > now() - make_interval(days => ${DAYS_SHOWN}) and ${VISIBLE} group by 1 order by 1`,
+    [sites],
   );
   const sum = (matches: (row: (typeof rows)[number]) => boolean): number =>
     rows.filter(matches).reduce((total, { count }) => total + count, 0);
@@ -150,9 +164,10 @@ async function countAnomalies(pool: pg.Pool) {
   };
 }
 
-async function countModels(pool: pg.Pool) {
+async function countModels(pool: pg.Pool, sites: string[] | null) {
   const { rows } = await pool.query<{ model_type: string; count: number }>(
-    "select model_type, count(*)::int from model_artifacts where current group by 1",
+    `select model_type, count(*)::int from model_artifacts where current and ${VISIBLE} group by 1`,
+    [sites],
   );
   return {
     total: rows.reduce((total, { count }) => total + count, 0),
@@ -162,9 +177,10 @@ async function countModels(pool: pg.Pool) {
   };
 }
 
-async function countTraining(pool: pg.Pool) {
+async function countTraining(pool: pg.Pool, sites: string[] | null) {
   const { rows } = await pool.query(
-    "select count(*)::int as runs, count(*) filter (where status = 'failed')::int as failed, count(*) filter (where status = 'insufficient_data')::int as short_of_data from training_runs",
+    `select count(*)::int as runs, count(*) filter (where status = 'failed')::int as failed, count(*) filter (where status = 'insufficient_data')::int as short_of_data from training_runs where ${VISIBLE}`,
+    [sites],
   );
   return rows[0] as unknown;
 }

@@ -14,7 +14,7 @@ import { findModelInForce } from "../models.ts";
 import { invalid, Problem } from "../problem.ts";
 import { DetectionAsked, IdParams } from "../schemas.ts";
 import { findSensor, sensorBody } from "../sensors.ts";
-import { typed, type Parts } from "../server.ts";
+import { READINGS_BODY_BYTES_MAX, typed, type Parts } from "../server.ts";
 
 const HISTORY_HOURS = 1_440;
 const POINTS_MAX = 5_000;
@@ -24,7 +24,7 @@ export function computeRoutes(scope: FastifyInstance, { pool }: Parts): void {
 
   app.post(
     "/api/enhanced-anomaly-detection",
-    { config: { access: "compute" }, schema: { body: DetectionAsked } },
+    { config: { access: "compute" }, bodyLimit: READINGS_BODY_BYTES_MAX, schema: { body: DetectionAsked } },
     async ({ body, identity }) => {
       const sensor = await findSensor(pool, body.sensor_id, identity);
       if (body.readings !== undefined && (body.value !== undefined || body.timestamp !== undefined))

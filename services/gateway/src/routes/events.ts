@@ -3,16 +3,20 @@ import { DeliverPolicy, type OrderedConsumerOptions } from "@nats-io/jetstream";
 import { streams, subjects } from "@calibration/shared/topology.ts";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
+import type { Identity } from "../auth.ts";
+import { identityOf } from "../guard.ts";
 import { Problem } from "../problem.ts";
 import { findSensor, maySee } from "../sensors.ts";
 import { typed, type Parts } from "../server.ts";
 
 const COMMENT_MS = 15_000;
 const LISTENERS_MAX = 500;
+/** Whoever listens is asked for again so often: a token that was revoked hears nothing any more. */
+const KNOWN_MS = 500;
 /** A client that reads so much slower than events come is sent away; it resumes where it was. */
 const BUFFERED_BYTES_MAX = 4 * 1024 * 1024;
 
-export function eventRoutes(scope: FastifyInstance, { bus, pool, log }: Parts): void {
+export function eventRoutes(scope: FastifyInstance, { bus, pool, log, auth }: Parts): void {
   let listeners = 0;
   const Query = Type.Object({ sensor_id: Type.Optional(Type.Integer()) });
   typed(scope).get(
@@ -49,9 +53,17 @@ export function eventRoutes(scope: FastifyInstance, { bus, pool, log }: Parts): 
       };
       write(isLost ? "event: reset\ndata: {}\n\n" : ": listening\n\n");
       const comment = setInterval(() => write(": still here\n\n"), COMMENT_MS);
+      const known = setInterval(() => {
+        void identityOf(request, auth).then(
+          (now) => now === null && raw.destroy(),
+          // The database is away, and with it whatever would be said of the token.
+          () => undefined,
+        );
+      }, KNOWN_MS);
       raw.once("close", () => {
         listeners--;
         clearInterval(comment);
+        clearInterval(known);
         messages.stop();
         readings?.unsubscribe();
       });
@@ -60,7 +72,7 @@ export function eventRoutes(scope: FastifyInstance, { bus, pool, log }: Parts): 
           const [, kind = "", place = ""] = message.subject.split(".");
           const body = message.json<{ sensor_id?: number; id?: number }>();
           const about = kind === "sensor" ? body.id : body.sensor_id;
-          const isVisible = kind === "model" ? identity.sites === null : maySee(identity, place);
+          const isVisible = kind === "model" ? await maySeeModel(identity, about) : maySee(identity, place);
           if (isVisible && (sensor === null || about === sensor.id))
             write(`event: ${kind}\nid: ${message.seq}\ndata: ${JSON.stringify(body)}\n\n`);
         }
@@ -72,4 +84,11 @@ export function eventRoutes(scope: FastifyInstance, { bus, pool, log }: Parts): 
       }
     },
   );
+
+  /** A model's event names its sensor, and not the sensor's site. */
+  async function maySeeModel(identity: Identity, sensorId: number | undefined): Promise<boolean> {
+    if (identity.sites === null) return true;
+    const { rows } = await pool.query<{ site: string }>("select site from sensors where id = $1", [sensorId ?? 0]);
+    return rows[0] !== undefined && maySee(identity, rows[0].site);
+  }
 }

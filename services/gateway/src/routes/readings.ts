@@ -8,7 +8,7 @@ import { readOptionalInstant } from "../instants.ts";
 import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor, type PageQuery } from "../paging.ts";
 import { Problem } from "../problem.ts";
 import { Instant } from "../schemas.ts";
-import { typed, type Parts } from "../server.ts";
+import { READINGS_BODY_BYTES_MAX, typed, type Parts } from "../server.ts";
 
 /** Seconds a bucket may have where `auto` chooses, and how many buckets it allows. */
 const AUTO_SECONDS = [60, 300, 900, 3600, 21_600, 86_400] as const;
@@ -63,7 +63,7 @@ export function readingRoutes(scope: FastifyInstance, parts: Parts): void {
 
   app.post(
     "/api/readings",
-    { config: { access: "publish" }, schema: { body: Type.Unknown() } },
+    { config: { access: "publish" }, bodyLimit: READINGS_BODY_BYTES_MAX, schema: { body: Type.Unknown() } },
     async ({ body, identity }, reply) => {
       const elements: unknown[] = Array.isArray(body) ? body : [body];
       if (elements.length > READINGS_PER_MESSAGE_MAX)

@@ -1,12 +1,16 @@
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
-import { createToken, ROLES, SESSION_COOKIE, SESSION_HOURS } from "../auth.ts";
+import { createToken, ROLES, SESSION_COOKIE, SESSION_HOURS, type Identity } from "../auth.ts";
+import { isOwnOrigin } from "../guard.ts";
+import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
 import { IdParams, Instant, nullable, oneOf } from "../schemas.ts";
-import { isOwnOrigin, typed, type Parts } from "../server.ts";
+import { typed, type Parts } from "../server.ts";
 import { readInstant } from "../instants.ts";
+import { TOKEN_PATTERN } from "@calibration/shared/topology.ts";
 
 const NAME_MAX = 100;
+const SITES_MAX = 1000;
 
 export function sessionRoutes(scope: FastifyInstance, { pool, auth }: Parts): void {
   const app = typed(scope);
@@ -25,16 +29,20 @@ export function sessionRoutes(scope: FastifyInstance, { pool, auth }: Parts): vo
           : code !== undefined
             ? await auth.useCode(code)
             : undefined;
-      if (tokenId === undefined || tokenId === null)
+      const session = tokenId === undefined || tokenId === null ? null : await auth.begin("session", tokenId);
+      // A code may outlive the token it stands for; then its session is nobody's.
+      const identity = session === null ? null : await auth.bySession(session);
+      if (session === null || identity === null) {
+        await request.countFailure();
         throw new Problem(
           "unauthorized",
           code === undefined ? "nobody is known by this token" : "this code was used or is too old; ask for another",
         );
-      const session = await auth.begin("session", tokenId);
-      const identity = await auth.bySession(session);
+      }
+      request.identity = identity;
       return reply
-        .setCookie(SESSION_COOKIE, session, cookie)
-        .send({ role: identity?.role ?? null, name: identity?.name ?? null });
+        .setCookie(SESSION_COOKIE, session, { ...cookie, secure: request.protocol === "https" })
+        .send({ role: identity.role, name: identity.name });
     },
   );
 
@@ -47,7 +55,11 @@ export function sessionRoutes(scope: FastifyInstance, { pool, auth }: Parts): vo
 
   app.delete("/api/session", async (request, reply) => {
     const secret = request.cookies[SESSION_COOKIE];
-    if (secret !== undefined) await auth.end(secret);
+    if (secret !== undefined) {
+      const identity = await auth.bySession(secret);
+      if (identity !== null) request.identity = identity;
+      await auth.end(secret);
+    }
     return reply.clearCookie(SESSION_COOKIE, { path: "/" }).status(204).send();
   });
 
@@ -59,47 +71,91 @@ export function sessionRoutes(scope: FastifyInstance, { pool, auth }: Parts): vo
     {
       name: Type.String({ minLength: 1, maxLength: NAME_MAX }),
       role: oneOf(ROLES),
-      sites: Type.Optional(nullable(Type.Array(Type.String(), { minItems: 1 }))),
+      sites: Type.Optional(
+        nullable(Type.Array(Type.String({ pattern: TOKEN_PATTERN.source }), { minItems: 1, maxItems: SITES_MAX })),
+      ),
       expires_at: Type.Optional(nullable(Instant)),
     },
     { additionalProperties: false },
   );
-  app.get("/api/tokens", { config: { access: "admin" } }, async () => {
-    const { rows } = await pool.query(
-      "select id, name, role, sites, created_at, expires_at, last_used_at, revoked_at from tokens order by id desc limit 1000",
+  const Page = { querystring: Type.Object(pageQuery) };
+
+  app.get("/api/tokens", { config: { access: "admin" }, schema: Page }, async ({ query, identity }) => {
+    const { sql, after } = direction(query);
+    const cursor = readCursor(query, 1);
+    const { rows } = await pool.query<{ id: number }>(
+      `select id, name, role, sites, created_at, expires_at, last_used_at, revoked_at from tokens
+        where ${WITHIN_FENCE} and ($2::bigint is null or id ${after} $2) order by id ${sql} limit $3`,
+      [identity.sites, cursor?.[0] ?? null, (query.limit ?? LIMIT_DEFAULT) + 1],
     );
-    return { count: rows.length, next: null, results: rows };
+    return pageOf(
+      rows,
+      query,
+      (row) => row,
+      (row) => [row.id],
+    );
   });
-  app.post("/api/tokens", { config: { access: "admin" }, schema: { body: TokenToCreate } }, async ({ body }, reply) => {
-    const expiresAt =
-      body.expires_at === undefined || body.expires_at === null
-        ? null
-        : readInstant("/expires_at", body.expires_at).toISOString();
-    const { id, token } = await createToken(pool, {
-      name: body.name,
-      role: body.role,
-      sites: body.sites ?? null,
-      expiresAt,
-    });
-    return reply
-      .status(201)
-      .send({ id, token, name: body.name, role: body.role, sites: body.sites ?? null, expires_at: expiresAt });
-  });
+  app.post(
+    "/api/tokens",
+    { config: { access: "admin" }, schema: { body: TokenToCreate } },
+    async ({ body, identity }, reply) => {
+      const sites = body.sites ?? identity.sites;
+      requireWithin(identity, sites);
+      const expiresAt =
+        body.expires_at === undefined || body.expires_at === null ? null : readInstant("/expires_at", body.expires_at);
+      if (expiresAt !== null && expiresAt.getTime() <= Date.now())
+        throw invalid("/expires_at", "a token that is over already is of no use");
+      const { id, token } = await createToken(pool, {
+        name: body.name,
+        role: body.role,
+        sites,
+        expiresAt: expiresAt?.toISOString() ?? null,
+      });
+      return reply.status(201).send({
+        id,
+        token,
+        name: body.name,
+        role: body.role,
+        sites,
+        expires_at: expiresAt?.toISOString() ?? null,
+      });
+    },
+  );
   app.delete(
     "/api/tokens/:id",
     { config: { access: "admin" }, schema: { params: IdParams } },
     async ({ params, identity }, reply) => {
       if (params.id === identity.tokenId) throw invalid("/id", "a token does not revoke itself");
       const { rowCount } = await pool.query(
-        "update tokens set revoked_at = coalesce(revoked_at, now()) where id = $1",
-        [params.id],
+        `update tokens set revoked_at = coalesce(revoked_at, now()) where ${WITHIN_FENCE} and id = $2`,
+        [identity.sites, params.id],
       );
       if (rowCount === 0) throw new Problem("not_found", `there is no token ${params.id}`);
       return reply.status(204).send();
     },
   );
-  app.get("/api/audit-log", { config: { access: "admin" } }, async () => {
-    const { rows } = await pool.query("select * from audit_log order by id desc limit 1000");
-    return { count: rows.length, next: null, results: rows };
+  app.get("/api/audit-log", { config: { access: "admin" }, schema: Page }, async ({ query, identity }) => {
+    const { sql, after } = direction(query);
+    const cursor = readCursor(query, 1);
+    const { rows } = await pool.query<{ id: number }>(
+      `select id, at, token_id, token_name, method, path, status, detail from audit_log
+        where ($1::text[] is null or token_id in (select id from tokens where ${WITHIN_FENCE})) and ($2::bigint is null or id ${after} $2)
+        order by id ${sql} limit $3`,
+      [identity.sites, cursor?.[0] ?? null, (query.limit ?? LIMIT_DEFAULT) + 1],
+    );
+    return pageOf(
+      rows,
+      query,
+      (row) => row,
+      (row) => [row.id],
+    );
   });
+}
+
+/** Tokens that whoever is fenced to the sites $1 may know of: those that see no more. */
+const WITHIN_FENCE = "($1::text[] is null or sites <@ $1)";
+
+function requireWithin({ sites: own }: Pick<Identity, "sites">, sites: string[] | null): void {
+  if (own !== null && (sites === null || sites.some((site) => !own.includes(site))))
+    throw new Problem("forbidden", `this token is fenced to ${own.join(", ")}, and makes none that sees more`);
 }

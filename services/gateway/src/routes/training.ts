@@ -46,14 +46,15 @@ export function trainingRoutes(scope: FastifyInstance, { pool, bus }: Parts): vo
     },
     async ({ body, query, identity }, reply) => {
       const types = body.model_type === undefined || body.model_type === "all" ? MODEL_TYPES : [body.model_type];
-      const sensorIds =
-        body.sensor_id === "all" ? await allSensors(identity) : [(await findSensor(pool, body.sensor_id, identity)).id];
+      const one = body.sensor_id === "all" ? null : await findSensor(pool, body.sensor_id, identity);
+      const sensorIds = one === null ? await allSensors(identity) : [one.id];
       const jobId = randomUUID();
       const trigger = body.trigger ?? "request";
-      await pool.query("insert into training_jobs (id, trigger, total) values ($1, $2, $3)", [
+      await pool.query("insert into training_jobs (id, trigger, total, sites) values ($1, $2, $3, $4)", [
         jobId,
         trigger,
         sensorIds.length * types.length,
+        one === null ? identity.sites : [one.site],
       ]);
       await requestTraining(
         bus,
@@ -80,10 +81,10 @@ export function trainingRoutes(scope: FastifyInstance, { pool, bus }: Parts): vo
         params: Type.Object({ job: Type.String({ pattern: "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$" }) }),
       },
     },
-    async ({ params }) => {
+    async ({ params, identity }) => {
       const { rows } = await pool.query<{ total: number; trigger: string; created_at: Date }>(
-        "select total, trigger, created_at from training_jobs where id = $1",
-        [params.job],
+        "select total, trigger, created_at from training_jobs where id = $1 and ($2::text[] is null or sites <@ $2)",
+        [params.job, identity.sites],
       );
       const [job] = rows;
       if (job === undefined) throw new Problem("not_found", `there is no training job ${params.job}`);

@@ -97,7 +97,7 @@ function besideMlIsolationForest(): void {
   const begun = performance.now();
   peer.train(rows);
   const trained = performance.now();
-  const predicted = peer.predict(scored) as number[];
+  const predicted = peer.predict(scored);
   print("ml-isolation-forest", { fit_ms: trained - begun, score_ms: performance.now() - trained, scores: predicted });
 }
 

@@ -76,7 +76,7 @@ export async function createServer(parts: Parts): Promise<FastifyInstance> {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemOf(error, request, parts.log);
     if (problem.code === "unavailable") reply.header("retry-after", "5");
-    if (problem.code === "rate_limited") reply.header("retry-after", String(problem.extra["retry_after_s"] ?? 60));
+    if (problem.code === "rate_limited") reply.header("retry-after", Number(problem.extra["retry_after_s"] ?? 60));
     return reply
       .status(problem.status)
       .type("application/problem+json")

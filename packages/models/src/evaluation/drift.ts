@@ -43,7 +43,7 @@ export function runDrift(kind: DriftKind, seed: number): Record<DriftMethodMeasu
   const regression = fitDriftRegression(hours.slice(0, HISTORY_HOURS), drift.slice(0, HISTORY_HOURS));
   const path = rollDriftRegression(
     regression,
-    [...drift.slice(HISTORY_HOURS - regression.window, HISTORY_HOURS)],
+    [...drift.subarray(HISTORY_HOURS - regression.window, HISTORY_HOURS)],
     hours.slice(HISTORY_HOURS),
   );
   const now = drift[HISTORY_HOURS - 1]!;

@@ -105,7 +105,7 @@ export function runFault(truth: EpisodeType, seed: number, theta: number): Fault
             hourOf,
           }),
         );
-  const size = fault!.size;
+  const size = fault.size;
   return {
     truth,
     size,

@@ -7,7 +7,7 @@ import { requireAccess, SESSION_COOKIE, type Auth, type Identity } from "./auth.
 import { Problem } from "./problem.ts";
 
 const MINUTE_MS = 60_000;
-/** Answers of 401 for one address: enough for a dashboard whose session ended, too few to guess by. */
+/** Wrong tokens and sessions of one address: enough for a dashboard whose session ended, too few to guess by. */
 const FAILURES_PER_MINUTE_MAX = 60;
 const READS = new Set(["GET", "HEAD", "OPTIONS"]);
 /** So much of a body goes into the audit log; of a larger one, its size. */
@@ -42,9 +42,11 @@ export async function guard(
   });
   app.addHook("onRequest", async (request) => {
     const access = request.routeOptions.config.access ?? "open";
-    if (access === "open") return spend(request, ofAddress, "requests_per_address", "requests without a token");
+    const withoutToken = () => spend(request, ofAddress, "requests_per_address", "requests without a token");
+    if (access === "open") return withoutToken();
     const identity = await identityOf(request, auth);
-    if (identity === null) await request.countFailure();
+    // Who shows nothing guesses nothing: the answer is 401, as often as a request without a token is answered at all.
+    if (identity === null) await (showsSecret(request) ? request.countFailure() : withoutToken());
     requireIdentity(identity);
     request.identity = identity;
     await spend(request, ofToken, "requests_per_token", "requests with this token");
@@ -68,6 +70,9 @@ declare module "fastify" {
 function requireIdentity(identity: Identity | null): asserts identity is Identity {
   if (identity === null) throw new Problem("unauthorized", "send Authorization: Bearer TOKEN, or sign in");
 }
+
+const showsSecret = ({ headers, cookies }: Pick<FastifyRequest, "headers" | "cookies">): boolean =>
+  headers.authorization !== undefined || cookies[SESSION_COOKIE] !== undefined;
 
 /** Null where nobody is known by what the request carries. */
 export async function identityOf(

@@ -1,5 +1,5 @@
 /** `npm run import-readings`: back-fills a sensor's history from a CSV, through the same door as any reading. */
-import { openBus, type Bus } from "@calibration/shared/bus.ts";
+import { openBus, publishBackfill, type Bus } from "@calibration/shared/bus.ts";
 import { readTimestamp } from "@calibration/shared/reading.ts";
 import { subjects } from "@calibration/shared/topology.ts";
 import { SingleBar } from "cli-progress";
@@ -131,7 +131,7 @@ function timestampOf(text: string): number | string {
 
 async function send(to: Bus, part: readonly Row[]): Promise<void> {
   const body = part.map(({ timestamp, value }) => ({ value, timestamp: timestamp + shiftMs }));
-  await to.jetstream.publish(subjects.reading(sensor.site, sensor.key), JSON.stringify(body));
+  await publishBackfill(to, subjects.reading(sensor.site, sensor.key), JSON.stringify(body));
   bar?.increment(part.length);
 }
 

@@ -1,5 +1,5 @@
 /** The demo's past: sensors and calibrations through REST, readings on NATS, as any plant gateway would. */
-import type { Bus } from "@calibration/shared/bus.ts";
+import { publishBackfill, type Bus } from "@calibration/shared/bus.ts";
 import { createRandom } from "@calibration/models/random.ts";
 import { subjects } from "@calibration/shared/topology.ts";
 import { RestError, type Rest } from "../local/rest.ts";
@@ -69,7 +69,7 @@ export async function publishHistory(bus: Bus, endMs: number, progress: (reading
   for (let from = 1; from <= READINGS_PER_SENSOR; from += READINGS_PER_MESSAGE) {
     for (const sensor of DEMO_SENSORS) {
       const readings = historyOf(sensor, startMs, from, Math.min(from + READINGS_PER_MESSAGE, READINGS_PER_SENSOR + 1));
-      underWay.push(bus.jetstream.publish(subjects.reading(SITE, String(sensor.id)), JSON.stringify(readings)));
+      underWay.push(publishBackfill(bus, subjects.reading(SITE, String(sensor.id)), JSON.stringify(readings)));
       published += readings.length;
       if (underWay.length >= IN_FLIGHT_MAX) {
         await Promise.all(underWay);

@@ -25,7 +25,11 @@ export interface Telling {
 
 /** How many unacknowledged publishes are out at a time. */
 const IN_FLIGHT_MAX = 500;
-const PUBLISH_MS_MAX = 5_000;
+/** How long an answer of JetStream may take: a server on a starved machine is slow, and not gone. */
+const ANSWER_MS_MAX = 20_000;
+/** Hours of back-fill are not given up for one acknowledgement that is late. */
+const BACKFILL_ATTEMPTS_MAX = 6;
+const BACKFILL_PAUSE_MS = 500;
 
 /** Opens the connection, and waits for NATS where it is not there yet; later breaks are mended by the client for ever. */
 export async function openBus(options: BusOptions): Promise<Bus> {
@@ -43,8 +47,8 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   });
   return {
     connection,
-    jetstream: jetstream(connection, { timeout: PUBLISH_MS_MAX }),
-    manager: await jetstreamManager(connection, { checkAPI: false }),
+    jetstream: jetstream(connection, { timeout: ANSWER_MS_MAX }),
+    manager: await jetstreamManager(connection, { checkAPI: false, timeout: ANSWER_MS_MAX }),
     async [Symbol.asyncDispose]() {
       await connection.drain().catch(() => connection.close());
     },
@@ -107,6 +111,30 @@ export async function say(bus: Pick<Bus, "jetstream">, tellings: readonly Tellin
       part.map((telling) => bus.jetstream.publish(telling.subject, telling.body, { msgID: telling.id })),
     );
   }
+}
+
+/**
+ * Publishes a piece of back-fill and asks again where its acknowledgement stays away: a reading that arrives twice is
+ * kept once, so asking again is safe.
+ */
+export async function publishBackfill(bus: Pick<Bus, "jetstream">, subject: string, body: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await bus.jetstream.publish(subject, body);
+      return;
+    } catch (error) {
+      if (!isBusTrouble(error) || attempt === BACKFILL_ATTEMPTS_MAX) throw error;
+      await new Promise((resolve) => setTimeout(resolve, BACKFILL_PAUSE_MS * attempt));
+    }
+  }
+}
+
+/** NATS is away, busy or slow: the same may succeed later. */
+export function isBusTrouble(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    /timeout|no responders|connection|disconnect|closed|jetstream|heartbeat/i.test(`${error.name} ${error.message}`)
+  );
 }
 
 export const messageHeaders = headers;

@@ -10,7 +10,7 @@
 import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type pg from "pg";
 import type { Bus, Telling } from "./bus.ts";
-import { readingsStream, say } from "./bus.ts";
+import { isBusTrouble, readingsStream, say } from "./bus.ts";
 import { inTransaction, isDatabaseTrouble, type Database } from "./database.ts";
 import type { StreamMetrics } from "./health.ts";
 import type { Log } from "./log.ts";
@@ -400,13 +400,6 @@ function giveUp(service: string, batch: Batch): (transaction: pg.PoolClient) => 
 
 /** Each service may give up the same message once. */
 const GIVEN_UP_INDEX: Readonly<Record<string, number>> = { ingest: -2, anomaly: -3, drift: -4, calibration: -5 };
-
-function isBusTrouble(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    /timeout|no responders|connection|disconnect|closed|jetstream|heartbeat/i.test(`${error.name} ${error.message}`)
-  );
-}
 
 function sleep(ms: number, stop: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -15,6 +15,8 @@ const AUTO_SECONDS = [60, 300, 900, 3600, 21_600, 86_400] as const;
 const BUCKETS_MAX = 2000;
 /** A message on NATS carries this many readings of a sensor. */
 const READINGS_PER_PUBLISH = 1000;
+/** A client that waits is told sooner than a service that works on. */
+const ACKNOWLEDGED_MS_MAX = 5_000;
 
 interface ReadingRow {
   sensor_id: number;
@@ -199,7 +201,9 @@ async function publish({ bus, log }: Parts, accepted: readonly Accepted[]): Prom
     }),
   );
   try {
-    await Promise.all(messages.map(({ subject, payload }) => bus.jetstream.publish(subject, payload)));
+    await Promise.all(
+      messages.map(({ subject, payload }) => bus.jetstream.publish(subject, payload, { timeout: ACKNOWLEDGED_MS_MAX })),
+    );
   } catch (error) {
     log.warn({ error }, "posted readings were not acknowledged");
     throw new Problem(

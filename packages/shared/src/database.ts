@@ -5,14 +5,18 @@ export interface Database extends AsyncDisposable {
 }
 
 /** A transaction left open by a frozen replica would hold its position's lock for as long as it sleeps. */
-const IDLE_IN_TRANSACTION_MS_MAX = 10_000;
-const CONNECT_MS_MAX = 10_000;
+const IDLE_IN_TRANSACTION_MS_MAX = 30_000;
+/** A connection, or its turn in the pool: on a starved machine it takes tens of seconds, and a retry would take as long. */
+const CONNECT_MS_MAX = 30_000;
+/** How long a service that starts waits for a PostgreSQL that does not answer yet. */
+const FIRST_ANSWER_MS_MAX = 180_000;
+const FIRST_ANSWER_PAUSE_MS = 500;
 const POOL_SIZE = 6;
 
 // A bigint column holds stream sequences and counts, all far below 2^53.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
-/** Opens a pool of connections; PostgreSQL must answer once before this returns. */
+/** Opens a pool of connections, and waits for PostgreSQL where it is not there yet. What is wrong for good (a password) is thrown. */
 export async function openDatabase(
   databaseUrl: string,
   options: { poolSize?: number; name?: string } = {},
@@ -27,11 +31,24 @@ export async function openDatabase(
   // A connection that breaks, idle or in use, is replaced by the pool; without a listener it would end the process.
   pool.on("error", () => undefined);
   pool.on("connect", (client) => client.on("error", () => undefined));
-  await pool.query("select 1");
+  await firstAnswer(pool);
   return {
     pool,
     [Symbol.asyncDispose]: () => pool.end(),
   };
+}
+
+async function firstAnswer(pool: pg.Pool): Promise<void> {
+  const begunMs = performance.now();
+  for (;;) {
+    try {
+      await pool.query("select 1");
+      return;
+    } catch (error) {
+      if (!isDatabaseTrouble(error) || performance.now() - begunMs > FIRST_ANSWER_MS_MAX) throw error;
+      await new Promise((resolve) => setTimeout(resolve, FIRST_ANSWER_PAUSE_MS));
+    }
+  }
 }
 
 /** Runs `work` in one transaction; anything thrown rolls it back. */

@@ -1,7 +1,9 @@
 import { defineConfig } from "vitest/config";
+import { PatientSequencer } from "./tests/support/order.ts";
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: PatientSequencer },
     projects: [
       {
         test: {

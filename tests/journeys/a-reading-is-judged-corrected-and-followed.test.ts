@@ -46,16 +46,18 @@ it("one reading published on NATS ends up judged, corrected, followed and kept",
   await expect
     .poll(async () => (await plant.rows("select sensor_id from sensor_drift")).length, { timeout: WAIT_MS })
     .toBe(1);
-  const corrected = await plant.bus.manager.streams.getMessage("CORRECTED", { last_by_subj: "corrected.main.7" });
-  expect(corrected?.json()).toMatchObject({
-    sensor_id: 7,
-    raw_value: 90,
-    corrected_value: 90,
-    method: "identity",
-    model_version: null,
-  });
-  const event = await plant.bus.manager.streams.getMessage("EVENTS", { last_by_subj: "events.anomaly.main.7" });
-  expect(event?.json()).toMatchObject({ sensor_id: 7, value: 90, resolved: false, alarm: false });
+  await expect
+    .poll(() => plant.lastSaid("CORRECTED", "corrected.main.7"), { timeout: WAIT_MS })
+    .toMatchObject({
+      sensor_id: 7,
+      raw_value: 90,
+      corrected_value: 90,
+      method: "identity",
+      model_version: null,
+    });
+  await expect
+    .poll(() => plant.lastSaid("EVENTS", "events.anomaly.main.7"), { timeout: WAIT_MS })
+    .toMatchObject({ sensor_id: 7, value: 90, resolved: false, alarm: false });
 });
 
 it("an anomaly is one episode: it counts up, and resolves itself when the sensor is usual again", async () => {

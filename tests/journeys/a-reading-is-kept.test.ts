@@ -62,11 +62,13 @@ it("what cannot be used is kept whole and told, and nothing else of the batch is
       { timeout: WAIT_MS },
     )
     .toEqual(["future_timestamp", "invalid_json", "invalid_reading", "invalid_reading", "too_large", "unknown_sensor"]);
-  expect(await plant.rows("select raw_value from readings")).toEqual([{ raw_value: 2 }]);
-  const info = await plant.bus.manager.streams.info("DEAD_LETTERS");
-  expect(info.state.messages).toBe(6);
-  const message = await plant.bus.manager.streams.getMessage("DEAD_LETTERS", { last_by_subj: "dead.main.nobody" });
-  expect(message?.json()).toMatchObject({
+  await expect
+    .poll(() => plant.rows("select raw_value from readings"), { timeout: WAIT_MS })
+    .toEqual([{ raw_value: 2 }]);
+  await expect
+    .poll(async () => (await plant.bus.manager.streams.info("DEAD_LETTERS")).state.messages, { timeout: WAIT_MS })
+    .toBe(6);
+  expect(await plant.lastSaid("DEAD_LETTERS", "dead.main.nobody")).toMatchObject({
     subject: "readings.main.nobody",
     reason: "unknown_sensor",
     payload: '{"value":1}',

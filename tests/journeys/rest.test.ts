@@ -382,8 +382,9 @@ it("models are trained, listed, downloaded, and put back in force; their judgeme
     },
   });
   expect((await ask("POST", `/api/model-training/${list.results[1].id}/rollback`)).body).toMatchObject({ version: 1 });
-  const told = await plant.bus.manager.streams.getMessage("EVENTS", { last_by_subj: "events.model.anomaly.17" });
-  expect(told?.json()).toMatchObject({ event: "rolled_back", version: 1, current: true });
+  await expect
+    .poll(() => plant.lastSaid("EVENTS", "events.model.anomaly.17"), { timeout: WAIT_MS })
+    .toMatchObject({ event: "rolled_back", version: 1, current: true });
   expect(await ask("POST", `/api/model-training/${list.results[1].id}/rollback`, undefined, "viewer")).toMatchObject({
     status: 403,
   });

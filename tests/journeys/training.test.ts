@@ -82,14 +82,15 @@ it("a model is trained on request, and from then on it judges, in every service 
         fallback: null,
       },
     ]);
-  const event = await plant.bus.manager.streams.getMessage("EVENTS", { last_by_subj: "events.model.anomaly.7" });
-  expect(event?.json()).toMatchObject({
-    event: "promoted",
-    sensor_id: 7,
-    version: 1,
-    current: true,
-    model_type: "anomaly",
-  });
+  await expect
+    .poll(() => plant.lastSaid("EVENTS", "events.model.anomaly.7"), { timeout: WAIT_MS })
+    .toMatchObject({
+      event: "promoted",
+      sensor_id: 7,
+      version: 1,
+      current: true,
+      model_type: "anomaly",
+    });
 });
 
 it("the same readings make the same bytes, and a new version each time", async () => {

@@ -41,6 +41,8 @@ export interface Plant extends AsyncDisposable {
   /** Publishes as a plant gateway does, and waits for the acknowledgement. */
   publish(sensor: { site: string; key: string }, body: unknown): Promise<void>;
   rows<R extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<R[]>;
+  /** The newest message of a subject; null until there is one. What is kept is told a moment later: poll for it. */
+  lastSaid(stream: string, subject: string): Promise<Record<string, unknown> | null>;
 }
 
 /** How long a journey waits for what must come: on a loaded machine, and never a measure of speed. */
@@ -93,10 +95,14 @@ export async function openPlant(
       return { id, site, key };
     },
     async publish({ site, key }, body) {
-      await gateway.jetstream.publish(subjects.reading(site, key), JSON.stringify(body));
+      await gateway.jetstream.publish(subjects.reading(site, key), JSON.stringify(body), { timeout: WAIT_MS });
     },
     rows: async <R extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
       (await database.pool.query<R>(text, values)).rows,
+    async lastSaid(stream, subject) {
+      const message = await bus.manager.streams.getMessage(stream, { last_by_subj: subject });
+      return message?.json() ?? null;
+    },
     [Symbol.asyncDispose]: async () => undefined,
   };
   for (const name of options.services ?? []) await plant.start(name);

@@ -10,12 +10,15 @@ declare module "vitest" {
     databaseUrl: string;
     natsBinary: string | null;
     localDirectory: string;
+    /** When the run began: {@link needsSpareTime} looks at it. */
+    begunMs: number;
   }
 }
 
 export const TEMPLATE = "calibration_template";
 
 export default async function setup(project: TestProject) {
+  project.provide("begunMs", Date.now());
   const localDirectory = fileURLToPath(new URL("../../.local", import.meta.url));
   const server = await openTestDatabaseServer({ localDirectory, say: (text) => console.log(text) });
   await makeTemplate(server.databaseUrl);

@@ -1,0 +1,11 @@
+/** `npm test` has to end also on a starved machine: what repeats or deepens another test is left out when time runs short. */
+import { inject, type TestContext } from "vitest";
+
+/** On two ordinary cores the whole run takes minutes; after this long it does only what nothing else covers. */
+const SPARE_MS_MAX = 35 * 60_000;
+
+/** Skips the test, saying why, where the run has already taken so long that it could be cut off before its end. */
+export function needsSpareTime(context: TestContext): void {
+  const minutes = Math.round((Date.now() - inject("begunMs")) / 60_000);
+  context.skip(minutes * 60_000 > SPARE_MS_MAX, `the run has taken ${minutes} minutes on this machine already`);
+}

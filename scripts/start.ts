@@ -34,15 +34,13 @@ const STATE_FILE = `${LOCAL}/demo/state.json`;
 /** A step that has come no further for so long hangs; how long it takes in all depends on the machine. */
 const STILL_MS_MAX = 10 * 60_000;
 
-const begun = performance.now();
-const say = (text: string): void =>
-  console.log(`[${((performance.now() - begun) / 1000).toFixed(1).padStart(6)} s] ${text}`);
+/** The command began before us, with what a bare machine lacks. */
+const begunMs = Number(process.env["COMMAND_BEGUN_MS"] ?? Date.now());
+const elapsed = (): string => `[${((Date.now() - begunMs) / 1000).toFixed(1).padStart(6)} s]`;
+const say = (text: string): void => console.log(`${elapsed()} ${text}`);
 /** One line that counts up on a terminal; elsewhere only its end is a line. */
 const progress = (text: string, done: boolean): void => {
-  if (process.stdout.isTTY)
-    process.stdout.write(
-      `\r[${((performance.now() - begun) / 1000).toFixed(1).padStart(6)} s] ${text}${done ? "\n" : ""}`,
-    );
+  if (process.stdout.isTTY) process.stdout.write(`\r${elapsed()} ${text}${done ? "\n" : ""}`);
   else if (done) say(text);
 };
 
@@ -142,6 +140,7 @@ async function run(): Promise<void> {
           EPOCH_MS: String(readState()!.endMs - HISTORY_DAYS * DAY_MS),
         },
         say,
+        isStopping: () => isStopping,
       });
       stack.use(plant);
       endpoints.pids["demo-plant"] = [plant.pid()];
@@ -230,6 +229,7 @@ async function startServices(
         name,
         file: `services/${name}/src/main.ts`,
         say,
+        isStopping: () => isStopping,
         env: {
           NATS_URL: parts.natsUrl,
           NATS_USER: name,

@@ -1,4 +1,10 @@
 /** Asking the gateway, as any client does. */
+import { setTimeout as pause } from "node:timers/promises";
+
+/** A question that changes nothing is asked again while the gateway cannot answer it. */
+const ATTEMPTS_MAX = 8;
+const PAUSE_MS = 500;
+const UNAVAILABLE = 503;
 
 export class RestError extends Error {
   override readonly name = "RestError";
@@ -16,6 +22,18 @@ export type Rest = <T>(method: string, path: string, body?: unknown) => Promise<
 
 export function createRest(gatewayUrl: string, token: string): Rest {
   return async <T>(method: string, path: string, body?: unknown) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await ask<T>(method, path, body);
+      } catch (error) {
+        const passing = error instanceof RestError ? error.status === UNAVAILABLE : true;
+        if (method !== "GET" || !passing || attempt === ATTEMPTS_MAX) throw error;
+        await pause(PAUSE_MS * attempt);
+      }
+    }
+  };
+
+  async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
     const response = await fetch(gatewayUrl + path, {
       method,
       headers: {
@@ -28,5 +46,5 @@ export function createRest(gatewayUrl: string, token: string): Rest {
     const answer = (text === "" ? {} : JSON.parse(text)) as T & Record<string, unknown>;
     if (!response.ok) throw new RestError(response.status, answer);
     return answer;
-  };
+  }
 }

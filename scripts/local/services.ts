@@ -20,6 +20,8 @@ export async function startProcess(options: {
   file: string;
   env: Record<string, string>;
   say: (text: string) => void;
+  /** A terminal's signal reaches the programs as well as us: what ends then is not started again. */
+  isStopping: () => boolean;
 }): Promise<StartedProcess> {
   mkdirSync(`${LOCAL}/log`, { recursive: true });
   const log = createWriteStream(`${LOCAL}/log/${options.name}.log`);
@@ -64,12 +66,12 @@ export async function startProcess(options: {
 
   function watch(): void {
     child.once("exit", (code, signal) => {
-      if (stopping) return;
+      if (stopping || options.isStopping()) return;
       options.say(
         `${options.name} ended (${signal ?? code}); starting it again. Its log: .local/log/${options.name}.log`,
       );
       setTimeout(() => {
-        if (stopping) return;
+        if (stopping || options.isStopping()) return;
         child = launch();
         if (child.pid !== undefined) restarted(child.pid);
         watch();

@@ -7,7 +7,7 @@ import { PARTITIONS_DEFAULT } from "@calibration/shared/topology.ts";
 import { findNatsServer } from "@calibration/servers/nats-binary.ts";
 import { SERVICE_USERS, USERS, type NatsUsers } from "@calibration/servers/nats-config.ts";
 import { startNatsServer } from "@calibration/servers/nats-server.ts";
-import { freePort } from "@calibration/servers/ports.ts";
+import { freePort, startOnFreePorts } from "@calibration/servers/ports.ts";
 import { startPostgres } from "@calibration/servers/postgres.ts";
 import { keptSecrets } from "@calibration/servers/secrets.ts";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -81,15 +81,28 @@ async function run(): Promise<void> {
     "plant",
   ]);
   const users = Object.fromEntries(USERS.map((user) => [user, secrets[`nats_${user}`]])) as NatsUsers;
-  const ports = await choosePorts();
   // The binary is found where every start and every test in this checkout finds it.
   const binary = await findNatsServer({ localDirectory: `${ROOT}.local`, say });
   const postgres = stack.use(
-    await startPostgres({ directory: `${LOCAL}/postgres`, port: ports.postgres, password: secrets.postgres }),
+    await startOnFreePorts(async () =>
+      startPostgres({
+        directory: `${LOCAL}/postgres`,
+        port: await choosePort("PostgreSQL", PORTS.postgres),
+        password: secrets.postgres,
+      }),
+    ),
   );
   say("PostgreSQL is up");
   const nats = stack.use(
-    await startNatsServer({ binary, directory: `${LOCAL}/nats`, port: ports.nats, monitorPort: ports.monitor, users }),
+    await startOnFreePorts(async () =>
+      startNatsServer({
+        binary,
+        directory: `${LOCAL}/nats`,
+        port: await choosePort("NATS", PORTS.nats),
+        monitorPort: await choosePort("NATS's monitor", PORTS.monitor),
+        users,
+      }),
+    ),
   );
   say("NATS with JetStream is up");
   await migrateDatabase(postgres.url);
@@ -101,6 +114,7 @@ async function run(): Promise<void> {
   );
   await ensureStreams(bus, { partitions: PARTITIONS_DEFAULT });
   const tokens = { admin: secrets.admin, operator: secrets.operator, viewer: secrets.viewer, plant: secrets.plant };
+  const ports = await choosePorts();
   const services = await startServices(stack, { natsUrl: nats.url, users, databaseUrl: postgres.url, tokens, ports });
   const gateway = `http://127.0.0.1:${ports.gateway}`;
   say(`the six services are up: ${Object.keys(services).join(", ")}`);
@@ -197,20 +211,18 @@ function readOptions(): Options {
   }
 }
 
+async function choosePort(what: string, preferred: number): Promise<number> {
+  const { port, taken } = await freePort(preferred);
+  if (taken) say(`port ${preferred} is taken; ${what} listens on ${port}`);
+  return port;
+}
+
 async function choosePorts() {
-  const choose = async (what: string, preferred: number): Promise<number> => {
-    const { port, taken } = await freePort(preferred);
-    if (taken) say(`port ${preferred} is taken; ${what} listens on ${port}`);
-    return port;
-  };
-  const gateway = await choose("the gateway", options.port ?? PORTS.gateway);
-  const nats = await choose("NATS", PORTS.nats);
-  const monitor = await choose("NATS's monitor", PORTS.monitor);
-  const postgres = await choose("PostgreSQL", PORTS.postgres);
+  const gateway = await choosePort("the gateway", options.port ?? PORTS.gateway);
   const metrics: number[] = [];
   for (let n = 0; n < SERVICE_USERS.length; n++)
     metrics.push((await freePort((metrics.at(-1) ?? PORTS.metrics - 1) + 1)).port);
-  return { gateway, nats, monitor, postgres, metrics };
+  return { gateway, metrics };
 }
 
 async function startServices(

@@ -26,13 +26,15 @@ export function natsConfig(options: {
   host?: string;
   port: number;
   monitorPort: number;
+  /** By which whoever started it knows it again. */
+  serverName?: string;
   storeDirectory: string;
   users: NatsUsers;
   plants?: readonly PlantUser[];
 }): string {
-  const { users, plants = [], host = "127.0.0.1" } = options;
+  const { users, plants = [], host = "127.0.0.1", serverName } = options;
   const services = SERVICE_USERS.map((user) => platformUser(user, users[user], [">"], ownInbox(user)));
-  return `
+  return `${serverName === undefined ? "" : `server_name: ${quote(serverName)}`}
 listen: "${host}:${options.port}"
 http: "${host}:${options.monitorPort}"
 max_payload: ${MAX_PAYLOAD}

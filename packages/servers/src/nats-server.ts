@@ -1,8 +1,10 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { mkdirSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { guarded } from "./guardian.ts";
 import { natsConfig, type NatsUsers, type PlantUser } from "./nats-config.ts";
+import { endedEarly } from "./ports.ts";
 
 export interface RunningNats extends AsyncDisposable {
   url: string;
@@ -10,9 +12,10 @@ export interface RunningNats extends AsyncDisposable {
   pid: number;
 }
 
-const START_MS_MAX = 60_000;
+const START_MS_MAX = 180_000;
+const LOOK_MS = 50;
 
-/** Starts nats-server on the loopback interface and returns when it answers. */
+/** Starts nats-server on the loopback interface and returns when it answers. Throws `PortTaken` where another holds its port. */
 export async function startNatsServer(options: {
   binary: string;
   directory: string;
@@ -24,30 +27,41 @@ export async function startNatsServer(options: {
   const { binary, directory, port, monitorPort } = options;
   mkdirSync(directory, { recursive: true });
   const file = join(directory, "nats.conf");
-  writeFileSync(file, natsConfig({ ...options, storeDirectory: join(directory, "jetstream") }), { mode: 0o600 });
+  const serverName = randomUUID();
+  const storeDirectory = join(directory, "jetstream");
+  writeFileSync(file, natsConfig({ ...options, serverName, storeDirectory }), { mode: 0o600 });
   const log = openSync(join(directory, "nats.log"), "a");
   const child: ChildProcess = spawn(...guarded(binary, ["--config", file], "SIGTERM"), { stdio: ["pipe", log, log] });
   const monitorUrl = `http://127.0.0.1:${monitorPort}`;
-  await untilAnswering(`${monitorUrl}/healthz`, child, join(directory, "nats.log"));
-  const { pid } = (await (await fetch(`${monitorUrl}/varz`)).json()) as { pid?: number };
+  const pid = await untilAnswering({ monitorUrl, serverName, child, log: join(directory, "nats.log") });
   return {
     url: `nats://127.0.0.1:${port}`,
     monitorUrl,
-    pid: pid ?? child.pid!,
+    pid,
     [Symbol.asyncDispose]: () => ended(child),
   };
 }
 
-async function untilAnswering(url: string, child: ChildProcess, logFile: string): Promise<void> {
+/** The process number of our own server: on the same port another may answer, and would take our clients for strangers. */
+async function untilAnswering(parts: {
+  monitorUrl: string;
+  serverName: string;
+  child: ChildProcess;
+  log: string;
+}): Promise<number> {
+  const { monitorUrl, serverName, child, log } = parts;
   const deadline = performance.now() + START_MS_MAX;
   while (performance.now() < deadline) {
-    if (child.exitCode !== null)
-      throw new Error(`nats-server ended with code ${child.exitCode}; its words are in ${logFile}`);
-    const answer = await fetch(url).catch(() => null);
-    if (answer?.ok === true) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    if (child.exitCode !== null) throw endedEarly("nats-server", child.exitCode, log);
+    const healthy = await fetch(`${monitorUrl}/healthz`).catch(() => null);
+    if (healthy?.ok === true) {
+      const about = await fetch(`${monitorUrl}/varz`);
+      const { server_name: name, pid } = (await about.json()) as { server_name?: string; pid?: number };
+      if (name === serverName) return pid ?? child.pid!;
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
-  throw new Error(`nats-server did not answer within ${START_MS_MAX / 1000} s; its words are in ${logFile}`);
+  throw new Error(`nats-server did not answer within ${START_MS_MAX / 1000} s; its words are in ${log}`);
 }
 
 /** Closes the pipe that keeps a guarded server alive, and waits until it is gone. */

@@ -21,6 +21,7 @@ import { dirname, join } from "node:path";
 import pg from "pg";
 import { guarded } from "./guardian.ts";
 import { ended } from "./nats-server.ts";
+import { endedEarly } from "./ports.ts";
 
 export interface RunningPostgres extends AsyncDisposable {
   url: string;
@@ -36,7 +37,7 @@ interface Owner {
   gid: number;
 }
 
-/** Starts PostgreSQL on the loopback interface; its data is made at the first start and kept. */
+/** Starts PostgreSQL on the loopback interface; its data is made at the first start and kept. Throws `PortTaken`. */
 export async function startPostgres(options: {
   directory: string;
   port: number;
@@ -202,7 +203,8 @@ async function untilAnswering(url: string, exitCode: () => number | null, log: s
   const deadline = performance.now() + START_MS_MAX;
   let last: unknown;
   while (performance.now() < deadline) {
-    if (exitCode() !== null) throw new Error(`PostgreSQL ended with code ${exitCode()}; its words are in ${log}`);
+    const code = exitCode();
+    if (code !== null) throw endedEarly("PostgreSQL", code, log);
     const client = new pg.Client({ connectionString: url });
     try {
       await client.connect();

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { findNatsServer, type Say } from "./nats-binary.ts";
 import { USERS, type NatsUsers, type PlantUser } from "./nats-config.ts";
 import { startNatsServer, type RunningNats } from "./nats-server.ts";
-import { freePort } from "./ports.ts";
+import { freePort, startOnFreePorts } from "./ports.ts";
 import { startPostgres } from "./postgres.ts";
 
 export interface TestDatabaseServer extends AsyncDisposable {
@@ -44,12 +44,10 @@ export async function openTestDatabaseServer(options: {
   }
   const natsBinary = await findNatsServer({ localDirectory, say, env });
   const directory = ownDirectory(localDirectory);
-  const postgres = await startPostgres({
-    directory,
-    port: await somePort(),
-    password: randomBytes(16).toString("hex"),
-    fsync: false,
-  });
+  const password = randomBytes(16).toString("hex");
+  const postgres = await startOnFreePorts(async () =>
+    startPostgres({ directory, port: await somePort(), password, fsync: false }),
+  );
   say("servers: embedded nats-server and PostgreSQL");
   return {
     kind: "embedded",
@@ -76,12 +74,17 @@ export async function openTestNats(options: {
   }
   const directory = ownDirectory(localDirectory);
   const users = Object.fromEntries(USERS.map((user) => [user, randomBytes(16).toString("hex")])) as NatsUsers;
-  const port = await somePort();
-  const monitorPort = await somePort();
+  let port = 0;
+  let monitorPort = 0;
   const start = () => startNatsServer({ binary: natsBinary, directory, port, monitorPort, users, plants });
+  const running = await startOnFreePorts(async () => {
+    port = await somePort();
+    monitorPort = await somePort();
+    return start();
+  });
   const nats: TestNats = {
-    url: `nats://127.0.0.1:${port}`,
-    running: await start(),
+    url: running.url,
+    running,
     users,
     async restart() {
       nats.running = await start();

@@ -8,12 +8,13 @@ export function evaluateDrift(seed: number, count: number): void {
   console.log(
     `${count} histories of each of ${DRIFT_KINDS.length} kinds, 30 days of hours, seeds from ${seed}: mean skill / coverage of the 90 % band, percent\n`,
   );
-  for (const method of ["blend", "linear_regression"] as const) {
+  for (const method of ["blend", "linear_regression", "reachable"] as const) {
     print(
       method,
       runs.map(({ kind, errors }) => ({ kind, errors: errors[method] })),
     );
   }
+  console.log("(reachable: by whoever knew level, trend and rhythm of these histories, and only what is chance not)");
   console.log("\nthe blend, by kind");
   for (const kind of DRIFT_KINDS)
     print(
@@ -25,7 +26,7 @@ export function evaluateDrift(seed: number, count: number): void {
 function print(name: string, runs: Parameters<typeof summariseDrift>[0]): void {
   const cells = summariseDrift(runs).map(
     ({ horizon, skill, coverage }) =>
-      `${horizon} h ${(100 * skill).toFixed(0).padStart(4)}/${(100 * coverage).toFixed(0).padStart(3)}`,
+      `${horizon} h ${(100 * skill).toFixed(0).padStart(4)}${name === "reachable" ? "    " : `/${(100 * coverage).toFixed(0).padStart(3)}`}`,
   );
   console.log(`${name.padEnd(20)} ${cells.join("   ")}`);
 }

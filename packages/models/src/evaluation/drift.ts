@@ -23,6 +23,8 @@ const HISTORY_HOURS = 720;
 /** A horizon is judged by the hours around it, as one hour alone is chance. */
 const AROUND = 0.2;
 const NORMAL_90 = 1.645;
+/** From one hour to the next, of the correlated noise. */
+const CORRELATION = 0.9;
 
 export interface DriftErrors {
   error: number;
@@ -31,11 +33,12 @@ export interface DriftErrors {
   count: number;
 }
 
-export type DriftMethodMeasured = "blend" | "linear_regression";
+/** `reachable`: by whoever knew the level, the trend and the rhythm, and only what is chance not. No forecast can be better. */
+export type DriftMethodMeasured = "blend" | "linear_regression" | "reachable";
 
-/** One history, forecast by both; sums by method and horizon. */
+/** One history, forecast by each; sums by method and horizon. */
 export function runDrift(kind: DriftKind, seed: number): Record<DriftMethodMeasured, DriftErrors[]> {
-  const { drift, start } = aDrift(kind, seed);
+  const { drift, start, known } = aDrift(kind, seed);
   const past = drift.slice(start, HISTORY_HOURS);
   const blend = forecastBlend(past, start % 24, HORIZON_HOURS_MAX);
   const hours = Float64Array.from(drift, (_, h) => h);
@@ -63,12 +66,16 @@ export function runDrift(kind: DriftKind, seed: number): Record<DriftMethodMeasu
     });
   return {
     blend: sums(blend.path, (f) => blend.half[f]!),
+    reachable: sums(known, () => Infinity),
     linear_regression: sums(path, (f) => NORMAL_90 * regression.deviation * Math.sqrt(f + 1)),
   };
 }
 
-/** Percent, hour by hour: a month of history and two weeks of what comes; `start` is the latest recalibration. */
-function aDrift(kind: DriftKind, seed: number): { drift: Float64Array; start: number } {
+/**
+ * Percent, hour by hour: a month of history and two weeks of what comes; `start` is the latest recalibration. `known` is of those two
+ * weeks what is no chance: a random walk stays where it is, correlated noise dies out.
+ */
+function aDrift(kind: DriftKind, seed: number): { drift: Float64Array; start: number; known: Float64Array } {
   const random = createRandom(seed, DRIFT_KINDS.indexOf(kind));
   const hours = HISTORY_HOURS + HORIZON_HOURS_MAX;
   const rhythm = 0.5 + 1.5 * random.float();
@@ -80,9 +87,12 @@ function aDrift(kind: DriftKind, seed: number): { drift: Float64Array; start: nu
   const restarted = HISTORY_HOURS - BLEND_HOURS_MIN - random.integer(216);
   let walk = 0;
   let correlated = 0;
+  let walkedTo = 0;
+  let correlatedAt = 0;
+  const known = new Float64Array(HORIZON_HOURS_MAX);
   const drift = Float64Array.from({ length: hours }, (_, h) => {
     walk += 0.08 * random.normal();
-    correlated = 0.9 * correlated + 0.4 * random.normal();
+    correlated = CORRELATION * correlated + 0.4 * random.normal();
     const outlier = random.float() < 0.02 ? 8 * random.normal() : 0;
     const level =
       kind === "linear" || kind === "outliers"
@@ -96,14 +106,23 @@ function aDrift(kind: DriftKind, seed: number): { drift: Float64Array; start: nu
               : kind === "correlated_noise"
                 ? correlated
                 : 0;
-    return (
-      level +
-      rhythm * Math.sin((h / 24) * 2 * Math.PI + phase) +
-      noise * random.normal() +
-      (kind === "outliers" ? outlier : 0)
-    );
+    const daily = rhythm * Math.sin((h / 24) * 2 * Math.PI + phase);
+    if (h < HISTORY_HOURS) {
+      walkedTo = walk;
+      correlatedAt = correlated;
+    } else {
+      const ahead = h - HISTORY_HOURS;
+      known[ahead] =
+        daily +
+        (kind === "random_walk"
+          ? walkedTo
+          : kind === "correlated_noise"
+            ? correlatedAt * CORRELATION ** (ahead + 1)
+            : level);
+    }
+    return level + daily + noise * random.normal() + (kind === "outliers" ? outlier : 0);
   });
-  return { drift, start: kind === "recalibrated" ? restarted : 0 };
+  return { drift, start: kind === "recalibrated" ? restarted : 0, known };
 }
 
 /** Skill and coverage at each horizon, a mean over the kinds, so that no kind with large numbers drowns the others. */

@@ -1,7 +1,8 @@
 /** The connection to NATS: streams made as `topology.ts` declares them, facts said with an acknowledgement. */
 import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream";
-import { connect, headers, type NatsConnection } from "@nats-io/transport-node";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { readingsTransform, streams, type StreamKey } from "./topology.ts";
+import { traceHeaders } from "./trace.ts";
 
 export interface Bus extends AsyncDisposable {
   connection: NatsConnection;
@@ -21,6 +22,8 @@ export interface Telling {
   subject: string;
   id: string;
   body: string;
+  /** Of the message that the fact came from. */
+  traceparent?: string | null;
 }
 
 /** How many unacknowledged publishes are out at a time. */
@@ -108,7 +111,9 @@ export async function say(bus: Pick<Bus, "jetstream">, tellings: readonly Tellin
   for (let start = 0; start < tellings.length; start += IN_FLIGHT_MAX) {
     const part = tellings.slice(start, start + IN_FLIGHT_MAX);
     await Promise.all(
-      part.map((telling) => bus.jetstream.publish(telling.subject, telling.body, { msgID: telling.id })),
+      part.map(({ subject, id, body, traceparent }) =>
+        bus.jetstream.publish(subject, body, { msgID: id, ...traceHeaders(traceparent) }),
+      ),
     );
   }
 }
@@ -136,5 +141,3 @@ export function isBusTrouble(error: unknown): boolean {
     /timeout|no responders|connection|disconnect|closed|jetstream|heartbeat/i.test(`${error.name} ${error.message}`)
   );
 }
-
-export const messageHeaders = headers;

@@ -1,7 +1,8 @@
 /** Metrics, and the truth about whether a service can work: `/metrics`, `/healthz`, `/readyz` on a port of its own. */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Registry } from "prom-client";
+import { createHealthMetrics, createRegistry } from "./metrics.ts";
 
 export interface Health extends AsyncDisposable {
   registry: Registry;
@@ -12,10 +13,9 @@ export interface Health extends AsyncDisposable {
 }
 
 export async function openHealth(options: { service: string; host: string; port: number }): Promise<Health> {
-  const registry = new Registry();
-  registry.setDefaultLabels({ service: options.service });
-  collectDefaultMetrics({ register: registry });
+  const registry = createRegistry(options.service);
   const troubles = new Map<string, string>([["start", "still starting"]]);
+  createHealthMetrics(registry, troubles);
 
   const server: Server = createServer((request, response) => {
     void (async () => {
@@ -56,43 +56,3 @@ export async function openHealth(options: { service: string; host: string; port:
     },
   };
 }
-
-/** What every stream service measures. */
-export function createStreamMetrics(registry: Registry) {
-  const registers = [registry];
-  return {
-    batches: new Counter({ name: "calibration_batches_total", help: "Batches kept", registers }),
-    messages: new Counter({ name: "calibration_messages_total", help: "Messages of the stream taken in", registers }),
-    batchSeconds: new Histogram({
-      name: "calibration_batch_seconds",
-      help: "From the first message of a batch to its commit",
-      buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
-      registers,
-    }),
-    batchSize: new Histogram({
-      name: "calibration_batch_messages",
-      help: "Messages in a batch",
-      buckets: [1, 3, 10, 30, 100, 300, 1000],
-      registers,
-    }),
-    lag: new Gauge({
-      name: "calibration_partition_lag_messages",
-      help: "Messages of the partition not yet kept",
-      labelNames: ["partition"],
-      registers,
-    }),
-    lost: new Counter({
-      name: "calibration_positions_expired_total",
-      help: "Take-overs that found the stream's oldest message younger than the position: readings may have been missed",
-      registers,
-    }),
-    counted: new Counter({
-      name: "calibration_facts_total",
-      help: "What the batches came to",
-      labelNames: ["what"],
-      registers,
-    }),
-  };
-}
-
-export type StreamMetrics = ReturnType<typeof createStreamMetrics>;

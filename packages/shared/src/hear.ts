@@ -11,9 +11,10 @@ import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type pg from "pg";
 import type { Bus, Telling } from "./bus.ts";
 import { isBusTrouble, readingsStream, say } from "./bus.ts";
+import { TRACEPARENT_HEADER, traceparentOf } from "./trace.ts";
 import { inTransaction, isDatabaseTrouble, type Database } from "./database.ts";
-import type { StreamMetrics } from "./health.ts";
 import type { Log } from "./log.ts";
+import { count, type Counts, type StreamMetrics } from "./metrics.ts";
 import type { Presence } from "./presence.ts";
 import { partitionSubjects, publishedSubject, streams } from "./topology.ts";
 
@@ -24,6 +25,7 @@ export const BATCH_BYTES_MAX = 600_000;
 const ATTEMPTS_IN_BATCHES = 3;
 /** And the message that is then still first is given up as a dead letter. */
 const ATTEMPTS_MAX = 6;
+const TRACES_LOGGED_MAX = 20;
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 5_000;
 
@@ -46,7 +48,7 @@ export interface Batch {
 
 export interface Kept {
   tell: readonly Telling[];
-  counted?: Readonly<Record<string, number>>;
+  counts?: Counts;
   /** The large state was written too, so a take-over need not read from further back. */
   snapshot?: boolean;
 }
@@ -99,9 +101,10 @@ export async function openHearing(parts: HearingParts): Promise<Hearing> {
       const current = running.get(partition);
       if (owned && current === undefined) {
         const stop = new AbortController();
+        parts.metrics.owned(partition);
         const done = runPartition(parts, partition, stop.signal).finally(() => {
           running.delete(partition);
-          parts.metrics.lag.remove({ partition: String(partition) });
+          parts.metrics.released(partition);
           if (!closed) reconcile();
         });
         running.set(partition, { stop, done });
@@ -163,7 +166,7 @@ async function ownPartition(
   }
   let kept = begun.kept;
   if (!begun.fresh && kept + 1 < stream.firstSequence && kept > 0 && begun.attempts === 1) {
-    metrics.lost.inc();
+    metrics.expired();
     log.warn(
       { partition, position: kept, firstSequence: stream.firstSequence },
       "the stream begins after the position",
@@ -189,6 +192,7 @@ async function ownPartition(
     for await (const taken of batches(messages, () => (oneByOne ? 1 : BATCH_MESSAGES_MAX))) {
       if (stop.aborted) break;
       const started = performance.now();
+      metrics.waiting(partition, taken.length + messages.getPending());
       const refolded = taken.filter((message) => message.sequence <= kept);
       const heard = taken.filter((message) => message.sequence > kept);
       if (refolded.length > 0) {
@@ -213,7 +217,7 @@ async function ownPartition(
       const outcome = await inTransaction(database.pool, async (transaction) => {
         await holdPosition(transaction, service, partition, stream.created, kept);
         const came = await keep(transaction);
-        const counters = added(begun.counters, came.counted ?? {});
+        const counters = added(begun.counters, came.counts ?? {});
         await movePosition(transaction, service, partition, batch.lastSequence, came, counters);
         return { ...came, counters };
       });
@@ -225,14 +229,16 @@ async function ownPartition(
         oneByOne = false;
       }
       handler.committed?.();
-      metrics.batches.inc();
-      metrics.messages.inc(heard.length);
-      metrics.batchSize.observe(heard.length);
-      metrics.batchSeconds.observe((performance.now() - started) / 1000);
-      metrics.lag.set({ partition: String(partition) }, messages.getPending());
-      for (const [what, count] of Object.entries(outcome.counted ?? {})) metrics.counted.inc({ what }, count);
+      metrics.waiting(partition, messages.getPending());
+      metrics.kept({
+        partition,
+        messages: heard.length,
+        seconds: (performance.now() - started) / 1000,
+        storedMs: heard.at(-1)!.storedMs,
+        counts: outcome.counts ?? {},
+      });
       log.debug(
-        { partition, messages: heard.length, kept, traceparent: heard.at(-1)?.traceparent ?? undefined },
+        { partition, messages: heard.length, kept, told: outcome.tell.length, traceparents: traceparentsOf(heard) },
         "batch kept",
       );
       telling = outcome.tell.length === 0 ? Promise.resolve() : say(bus, outcome.tell);
@@ -278,20 +284,25 @@ function heardOf(message: JsMsg): Heard {
     subject: message.subject,
     storedMs: Math.floor(message.info.timestampNanos / 1e6),
     payload: message.data,
-    traceparent: message.headers?.get("traceparent") ?? null,
+    traceparent: traceparentOf(message.headers?.get(TRACEPARENT_HEADER)),
   };
 }
 
-type Counters = Record<string, number>;
+/** Whose readings a batch held, for its line in the log: each trace once, and not without end. */
+function traceparentsOf(heard: readonly Heard[]): string[] | undefined {
+  const found = new Set<string>();
+  for (const { traceparent } of heard) if (traceparent !== null) found.add(traceparent);
+  return found.size === 0 ? undefined : [...found].slice(0, TRACES_LOGGED_MAX);
+}
 
 interface Begun extends Position {
   attempts: number;
-  counters: Counters;
+  counters: Counts;
   untold: Telling[];
   fresh: boolean;
 }
 
-function added(counters: Counters, more: Readonly<Counters>): Counters {
+function added(counters: Counts, more: Readonly<Counts>): Counts {
   const sum = { ...counters };
   for (const [what, count] of Object.entries(more)) sum[what] = (sum[what] ?? 0) + count;
   return sum;
@@ -310,7 +321,7 @@ async function beginAttempt(
     snapshot: number;
     attempts: number;
     untold: Telling[];
-    counters: Counters;
+    counters: Counts;
     stream_created: string;
     fresh: boolean;
   }>(
@@ -364,7 +375,7 @@ async function movePosition(
   partition: number,
   kept: number,
   outcome: Kept,
-  counters: Counters,
+  counters: Counts,
 ): Promise<void> {
   await transaction.query(
     `update stream_positions set told = kept, kept = $3, untold = $4, counters = $5, attempts = 0,
@@ -394,7 +405,10 @@ function giveUp(service: string, batch: Batch): (transaction: pg.PoolClient) => 
         new Date(message.storedMs),
       ],
     );
-    return { tell: [], counted: { processing_failed: inserted.rows.length } };
+    const counts: Counts = {};
+    if (service === "ingest") count(counts, "received");
+    count(counts, "dead", ["processing_failed"], inserted.rows.length);
+    return { tell: [], counts };
   };
 }
 

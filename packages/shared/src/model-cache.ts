@@ -5,8 +5,9 @@
  */
 import { createHash } from "node:crypto";
 import type { Pool } from "pg";
-import { Counter, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import type { Log } from "./log.ts";
+import { createModelCacheMetrics } from "./metrics.ts";
 import type { FallbackReason, ModelType } from "./model.ts";
 
 const MODELS_MAX = 2_000;
@@ -39,15 +40,11 @@ export function createModelCache<M>(parts: {
   registry: Registry;
 }): ModelCache<M> {
   const cached = new Map<number, CachedModel<M>>();
-  const lookups = new Counter({
-    name: "calibration_model_cache_total",
-    help: "Models asked for, by whether they were in the cache",
-    labelNames: ["outcome"],
-    registers: [parts.registry],
-  });
+  const metrics = createModelCacheMetrics(parts.registry, () => cached.size);
 
   const refuse = (row: { id: number; version: number }, reason: FallbackReason, detail: string) => {
     parts.log.error({ modelId: row.id, version: row.version, type: parts.type, reason, detail }, "model refused");
+    metrics.refused.inc({ reason });
     cached.set(row.id, { model: null, version: row.version, reason });
   };
 
@@ -87,14 +84,16 @@ export function createModelCache<M>(parts: {
 
   return {
     async load(modelIds) {
-      const missing = [...new Set(modelIds)].filter((id) => !cached.has(id));
+      const wanted = new Set(modelIds);
+      const missing = [...wanted].filter((id) => !cached.has(id));
+      metrics.lookups.inc({ result: "hit" }, wanted.size - missing.length);
       if (missing.length === 0) return;
       while (cached.size + missing.length > MODELS_MAX && cached.size > 0) cached.delete(cached.keys().next().value!);
       const found = await parts.pool.query<ArtifactRow>(
         "select id, version, sha256, artifact from model_artifacts where id = any($1::int8[])",
         [missing],
       );
-      lookups.inc({ outcome: "miss" }, missing.length);
+      metrics.lookups.inc({ result: "miss" }, missing.length);
       for (const row of found.rows) open(row);
       for (const id of missing)
         if (!cached.has(id)) cached.set(id, { model: null, version: 0, reason: "model_missing" });

@@ -3,12 +3,14 @@
 export type ModelType = "anomaly" | "drift" | "calibration";
 export const MODEL_TYPES: readonly ModelType[] = ["anomaly", "drift", "calibration"];
 
-export type FallbackReason =
-  | "model_missing"
-  | "model_damaged"
-  | "model_incompatible"
-  | "prediction_error"
-  | "insufficient_history";
+export const FALLBACK_REASONS = [
+  "model_missing",
+  "model_damaged",
+  "model_incompatible",
+  "prediction_error",
+  "insufficient_history",
+] as const;
+export type FallbackReason = (typeof FALLBACK_REASONS)[number];
 
 /** `{type}_model_{sensor_name}_{sensor_id}`, everything but letters and digits as `_`. */
 export function modelName(type: ModelType, sensorName: string, sensorId: number): string {

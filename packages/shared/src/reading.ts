@@ -14,14 +14,16 @@ export interface Reading {
   quality: Quality;
 }
 
-export type DeadReason =
-  | "invalid_json"
-  | "invalid_reading"
-  | "unknown_sensor"
-  | "future_timestamp"
-  | "too_old"
-  | "too_large"
-  | "processing_failed";
+export const DEAD_REASONS = [
+  "invalid_json",
+  "invalid_reading",
+  "unknown_sensor",
+  "future_timestamp",
+  "too_old",
+  "too_large",
+  "processing_failed",
+] as const;
+export type DeadReason = (typeof DEAD_REASONS)[number];
 
 export interface Refusal {
   /** The element's place in the array; -1 for the whole message. */

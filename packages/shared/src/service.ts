@@ -1,10 +1,11 @@
 /** What every stream service opens, in this order; it closes in reverse. */
 import { openBus, ensureStreams, type Bus } from "./bus.ts";
 import { openDatabase, type Database } from "./database.ts";
-import { createStreamMetrics, openHealth, type Health, type StreamMetrics } from "./health.ts";
+import { openHealth, type Health } from "./health.ts";
 import { openHearing, type Hearing, type PartitionHandler, type Position } from "./hear.ts";
 import { endWithParent } from "./lifetime.ts";
 import type { Log } from "./log.ts";
+import { createStreamMetrics } from "./metrics.ts";
 import { openPresence, type Presence } from "./presence.ts";
 
 export interface ServiceConfig {
@@ -36,7 +37,6 @@ export async function openPlumbing(service: string, config: ServiceConfig): Prom
 
 export interface StreamService extends AsyncDisposable {
   presence: Presence;
-  metrics: StreamMetrics;
   hearing: Hearing;
 }
 
@@ -48,12 +48,12 @@ export async function openStreamService(
   open: (partition: number, position: Position) => Promise<PartitionHandler>,
 ): Promise<StreamService> {
   await using stack = new AsyncDisposableStack();
-  const metrics = createStreamMetrics(health.registry);
+  const metrics = createStreamMetrics(health.registry, service);
   const presence = stack.use(await openPresence(bus, service));
   const hearing = stack.use(
     await openHearing({ service, bus, database, presence, metrics, log, report: health.report, open }),
   );
   health.report("start", null);
   const opened = stack.move();
-  return { presence, metrics, hearing, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return { presence, hearing, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

@@ -5,6 +5,7 @@ import { learntIntervalS } from "@calibration/models/watchers.ts";
 import { admit, isReading, refreshFor, type Admitted } from "@calibration/shared/admission.ts";
 import type { Facts, SensorAt } from "@calibration/shared/facts.ts";
 import type { Batch, Heard, PartitionHandler, Position } from "@calibration/shared/hear.ts";
+import { count, type Counts } from "@calibration/shared/metrics.ts";
 import type { ModelCache } from "@calibration/shared/model-cache.ts";
 import type { Pool } from "pg";
 import {
@@ -74,14 +75,14 @@ export function judgeReadings(parts: {
       const admitted = await admitAll(batch);
       const overdue = await loadAll(batch, admitted);
       const touched = new Map<number, AttendedSensor>();
-      const counted: Record<string, number> = {};
+      const counts: Counts = {};
       const resolutionsOfOld: Resolution[] = [];
       const bySequence = new Map(admitted.map((one) => [one.message.sequence, one]));
 
       for (const message of batch.messages) {
         if (isReading(message)) {
           const one = bySequence.get(message.sequence);
-          if (one !== undefined) await attendMessage(one, touched, counted);
+          if (one !== undefined) await attendMessage(one, touched, counts);
         } else if (message.subject.startsWith("ticks.")) attendTicks(message, overdue, touched);
         else attendResolutionOf(message, touched, resolutionsOfOld);
       }
@@ -91,9 +92,12 @@ export function judgeReadings(parts: {
         const ids = await keepAttended(transaction, partition, [...touched.values()]);
         const resolved = await resolveKept(transaction, resolutionsOfOld, batch);
         if (snapshot) await writeSnapshot(transaction, batch.lastSequence);
+        for (const { changes } of touched.values())
+          for (const { event, episode } of changes)
+            count(counts, "anomaly", [event, episode.type ?? "undecided", episode.severity]);
         return {
           tell: [...anomalyTellings([...touched.values()], ids, batch.streamCreated), ...resolved],
-          counted,
+          counts,
           snapshot,
         };
       };
@@ -207,7 +211,7 @@ export function judgeReadings(parts: {
   async function attendMessage(
     { message, sensor, parsed }: Admitted,
     touched: Map<number, AttendedSensor>,
-    counted: Record<string, number>,
+    counts: Counts,
   ): Promise<void> {
     const known = sensors.get(sensor!.sensorId)!;
     const attended = touch(sensor!, touched);
@@ -231,9 +235,8 @@ export function judgeReadings(parts: {
         ? attendReading(attention, memory, reading, context)
         : attendLate(reading, context);
       attended.changes.push(...mark(message, changes));
-      counted[`judged_${method}`] = (counted[`judged_${method}`] ?? 0) + 1;
-      if (fallbackReason !== null)
-        counted[`fallback_${fallbackReason}`] = (counted[`fallback_${fallbackReason}`] ?? 0) + 1;
+      count(counts, "judged", [method]);
+      if (fallbackReason !== null) count(counts, "fallback", [fallbackReason]);
       readingsSinceSnapshot++;
     }
     known.folded = message.sequence;

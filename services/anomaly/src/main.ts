@@ -31,5 +31,5 @@ await using service = await openStreamService("anomaly", plumbing, log, async (p
   judgeReadings({ partition, position, pool, facts, models, retentionDays: config.retentionDays }),
 );
 
-log.info({ hears: service.hearing.hears }, "ready");
+log.info({ hears: service.hearing.hears, metricsPort: plumbing.health.port }, "ready");
 log.info({ signal: await untilStopped() }, "stopping");

@@ -165,6 +165,7 @@ export function anomalyTellings(
     changes.map(({ event, episode, sequence, traceparent }) => ({
       subject: subjects.anomalyEvent(site, key),
       id: `anomaly-${streamCreated}-${sensorId}-${episode.startedMs}-${sequence}-${event}`,
+      traceparent,
       body: JSON.stringify({
         event,
         ...anomalyBody(ids.get(`${sensorId} ${episode.startedMs}`)!, sensorId, episode),

@@ -1,8 +1,9 @@
 import type { CalibrationModel } from "@calibration/models/calibration-fit.ts";
 import { admit, isReading, refreshFor, type Admitted } from "@calibration/shared/admission.ts";
-import { chooseCorrection, type Corrected } from "@calibration/models/correction.ts";
+import { explainCorrection } from "@calibration/models/correction.ts";
 import type { Facts } from "@calibration/shared/facts.ts";
 import type { PartitionHandler } from "@calibration/shared/hear.ts";
+import { count, type Counts } from "@calibration/shared/metrics.ts";
 import type { ModelCache } from "@calibration/shared/model-cache.ts";
 import type { TimePartitions } from "@calibration/shared/time-partitions.ts";
 import { correctedTelling, keepCorrected, type CorrectedMessage } from "./store.ts";
@@ -22,9 +23,9 @@ export function correctReadings(parts: {
         .map((message) => admit(parts.facts, message, parts.retentionDays))
         .filter(({ sensor, parsed }) => sensor !== null && parsed.readings.length > 0);
       await parts.models.load(admitted.flatMap(({ sensor }) => sensor!.model("calibration")?.modelId ?? []));
-      const counted: Record<string, number> = {};
+      const counts: Counts = {};
       const corrected = admitted
-        .map((one) => correctMessage(one, counted))
+        .map((one) => correctMessage(one, counts))
         .filter(({ readings }) => readings.length > 0);
       await parts.months.ensure(corrected.flatMap(({ readings }) => readings.map((reading) => reading.timestampMs)));
 
@@ -33,22 +34,31 @@ export function correctReadings(parts: {
         const tell = corrected
           .filter((_, index) => isNew[index])
           .map((one) => correctedTelling(one, batch.streamCreated));
-        return { tell, counted };
+        return { tell, counts };
       };
     },
   };
 
-  function correctMessage({ message, sensor, parsed }: Admitted, counted: Record<string, number>): CorrectedMessage {
+  function correctMessage({ message, sensor, parsed }: Admitted, counts: Counts): CorrectedMessage {
     const { sensorId, site, key, calibrations } = sensor!;
     const promoted = sensor!.model("calibration");
     const found = promoted === null ? null : parts.models.get(promoted.modelId);
     const readings = parsed.readings
       .filter((reading) => reading.quality !== "bad")
       .map((reading) => {
-        const corrected: Corrected = chooseCorrection(found, calibrations, reading);
-        counted[corrected.method] = (counted[corrected.method] ?? 0) + 1;
+        const { fallbackReason, ...corrected } = explainCorrection(found, calibrations, reading);
+        count(counts, "corrected", [corrected.method]);
+        if (fallbackReason !== null) count(counts, "fallback", [fallbackReason]);
         return { timestampMs: reading.timestampMs, rawValue: reading.value, ...corrected };
       });
-    return { sensorId, site, key, sequence: message.sequence, isArray: parsed.isArray, readings };
+    return {
+      sensorId,
+      site,
+      key,
+      sequence: message.sequence,
+      isArray: parsed.isArray,
+      traceparent: message.traceparent,
+      readings,
+    };
   }
 }

@@ -35,5 +35,5 @@ const corrector = correctReadings({
 });
 await using service = await openStreamService("calibration", plumbing, log, async () => corrector);
 
-log.info({ hears: service.hearing.hears }, "ready");
+log.info({ hears: service.hearing.hears, metricsPort: plumbing.health.port }, "ready");
 log.info({ signal: await untilStopped() }, "stopping");

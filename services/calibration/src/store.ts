@@ -9,6 +9,7 @@ export interface CorrectedMessage {
   key: string;
   sequence: number;
   isArray: boolean;
+  traceparent: string | null;
   readings: ({ timestampMs: number; rawValue: number } & Corrected)[];
 }
 
@@ -48,7 +49,7 @@ export async function keepCorrected(
 }
 
 export function correctedTelling(
-  { sensorId, site, key, sequence, isArray, readings }: CorrectedMessage,
+  { sensorId, site, key, sequence, isArray, traceparent, readings }: CorrectedMessage,
   streamCreated: string,
 ): Telling {
   const bodies = readings.map((reading) => ({
@@ -62,6 +63,7 @@ export function correctedTelling(
   return {
     subject: subjects.corrected(site, key),
     id: `corrected-${streamCreated}-${sequence}`,
+    traceparent,
     body: JSON.stringify(isArray ? bodies : bodies[0]),
   };
 }

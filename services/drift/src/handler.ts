@@ -3,6 +3,7 @@ import { admit, isReading, refreshFor } from "@calibration/shared/admission.ts";
 import type { Telling } from "@calibration/shared/bus.ts";
 import type { Facts, SensorAt } from "@calibration/shared/facts.ts";
 import type { Heard, PartitionHandler } from "@calibration/shared/hear.ts";
+import { count, type Counts } from "@calibration/shared/metrics.ts";
 import type { ModelCache } from "@calibration/shared/model-cache.ts";
 import type { Reading } from "@calibration/shared/reading.ts";
 import { subjects } from "@calibration/shared/topology.ts";
@@ -62,7 +63,12 @@ export function followDrift(parts: {
 
       return async (transaction) => {
         await keepFollowed(transaction, partition, [...touched.values()], predictions);
-        return { tell, counted: { predictions: predictions.length } };
+        const counts: Counts = {};
+        for (const { method, fallbackReason } of predictions) {
+          count(counts, "predicted", [method]);
+          if (fallbackReason !== null) count(counts, "fallback", [fallbackReason]);
+        }
+        return { tell, counts };
       };
     },
   };
@@ -108,6 +114,7 @@ function levelCrossed(
   return {
     subject: subjects.driftEvent(sensor.site, sensor.key),
     id: `drift-${streamCreated}-${sensor.sensorId}-${reading.timestampMs}`,
+    traceparent: message.traceparent,
     body: JSON.stringify({
       event: "level_crossed",
       sensor_id: sensor.sensorId,

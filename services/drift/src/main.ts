@@ -31,5 +31,5 @@ await using service = await openStreamService("drift", plumbing, log, async (par
   followDrift({ partition, pool, facts, models, retentionDays: config.retentionDays }),
 );
 
-log.info({ hears: service.hearing.hears }, "ready");
+log.info({ hears: service.hearing.hears, metricsPort: plumbing.health.port }, "ready");
 log.info({ signal: await untilStopped() }, "stopping");

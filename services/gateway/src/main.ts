@@ -7,10 +7,12 @@
 import { readingsStream } from "@calibration/shared/bus.ts";
 import { untilStopped } from "@calibration/shared/lifetime.ts";
 import { createLog } from "@calibration/shared/log.ts";
+import { createPlantMetrics } from "@calibration/shared/metrics.ts";
 import { openPlumbing } from "@calibration/shared/service.ts";
 import type { AddressInfo } from "node:net";
 import { createAuth, keepBootstrapTokens } from "./auth.ts";
 import { readConfig } from "./config.ts";
+import { watchPlant } from "./plant-watch.ts";
 import { createServer } from "./server.ts";
 import { openStatusWatch } from "./status-watch.ts";
 
@@ -43,7 +45,9 @@ const server = await createServer({
 await using stack = new AsyncDisposableStack();
 stack.defer(() => server.close());
 stack.use(openStatusWatch({ pool, bus, log }));
+stack.use(watchPlant({ pool, bus, log, metrics: createPlantMetrics(health.registry) }));
 await server.listen({ host: config.host, port: config.port });
 
-log.info({ listens: `http://${config.host}:${(server.server.address() as AddressInfo).port}` }, "ready");
+const { port } = server.server.address() as AddressInfo;
+log.info({ listens: `http://${config.host}:${port}`, metricsPort: health.port }, "ready");
 log.info({ signal: await untilStopped() }, "stopping");

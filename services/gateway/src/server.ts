@@ -7,6 +7,8 @@ import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { Bus } from "@calibration/shared/bus.ts";
 import { isDatabaseTrouble } from "@calibration/shared/database.ts";
 import type { Log } from "@calibration/shared/log.ts";
+import { createHttpMetrics } from "@calibration/shared/metrics.ts";
+import { TRACEPARENT_HEADER, traceparentOf } from "@calibration/shared/trace.ts";
 import { Ajv } from "ajv";
 import Fastify, {
   type FastifyError,
@@ -16,7 +18,7 @@ import Fastify, {
 } from "fastify";
 import { fileURLToPath } from "node:url";
 import type pg from "pg";
-import { Counter, Histogram, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import type { Access, Auth, Identity } from "./auth.ts";
 import { guard } from "./guard.ts";
 import { Problem, problemBody, type FieldError } from "./problem.ts";
@@ -106,7 +108,7 @@ export async function createServer(parts: Parts): Promise<FastifyInstance> {
       security: [{ token: [] }],
     },
   });
-  measure(app, parts.registry);
+  measure(app, parts);
   await guard(app, parts);
   const routes = [
     sensorRoutes,
@@ -181,25 +183,18 @@ function fieldError({ instancePath, message, params }: FastifySchemaValidationEr
   };
 }
 
-function measure(app: FastifyInstance, registry: Registry): void {
-  const registers = [registry];
-  const requests = new Counter({
-    name: "http_requests_total",
-    help: "Requests answered",
-    labelNames: ["method", "route", "status"],
-    registers,
-  });
-  const duration = new Histogram({
-    name: "http_request_duration_seconds",
-    help: "Time to answer",
-    labelNames: ["method", "route"],
-    buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60],
-    registers,
-  });
+function measure(app: FastifyInstance, { registry, log }: Parts): void {
+  const metrics = createHttpMetrics(registry);
   app.addHook("onResponse", async (request, reply) => {
+    const { method } = request;
     const route = request.routeOptions.url ?? "unknown";
-    requests.inc({ method: request.method, route, status: reply.statusCode });
-    duration.observe({ method: request.method, route }, reply.elapsedTime / 1000);
+    const status = reply.statusCode;
+    metrics.requests.inc({ method, route, status });
+    // An event stream's end is no answer.
+    if (!reply.raw.getHeader("content-type")?.toString().startsWith("text/event-stream"))
+      metrics.duration.observe({ method, route }, reply.elapsedTime / 1000);
+    const traceparent = traceparentOf(request.headers[TRACEPARENT_HEADER]) ?? undefined;
+    log.debug({ method, route, status, ms: Math.round(reply.elapsedTime), traceparent }, "answered");
   });
 }
 

@@ -1,6 +1,7 @@
 /** Says when a sensor's status changes. It is computed from time too, so somebody has to look. */
 import { say, type Bus } from "@calibration/shared/bus.ts";
 import type { Log } from "@calibration/shared/log.ts";
+import { regularly } from "@calibration/shared/regularly.ts";
 import type { SensorStatus } from "@calibration/shared/sensor.ts";
 import { subjects } from "@calibration/shared/topology.ts";
 import type pg from "pg";
@@ -20,7 +21,6 @@ export function openStatusWatch({
   log: Log;
 }): AsyncDisposable {
   const known = new Map<number, SensorStatus>();
-  let looking: Promise<void> = Promise.resolve();
   const look = async (): Promise<void> => {
     const { rows } = await pool.query<SensorRow>(SENSOR_QUERY);
     const changed = rows
@@ -39,18 +39,5 @@ export function openStatusWatch({
       })),
     );
   };
-  let busy = false;
-  const timer = setInterval(() => {
-    if (busy) return;
-    busy = true;
-    looking = look()
-      .catch((error: unknown) => log.warn({ error }, "statuses could not be looked at"))
-      .finally(() => (busy = false));
-  }, LOOK_MS);
-  return {
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer);
-      await looking;
-    },
-  };
+  return regularly(LOOK_MS, look, (error) => log.warn({ error }, "statuses could not be looked at"));
 }

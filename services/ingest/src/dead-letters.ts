@@ -14,6 +14,7 @@ export interface DeadLetter {
   sequence: number;
   index: number;
   receivedMs: number;
+  traceparent: string | null;
   /** How many readings it stands for. */
   readings: number;
 }
@@ -32,6 +33,7 @@ export function deadLettersOf(message: Heard, parsed: Parsed): DeadLetter[] {
     sequence: message.sequence,
     index,
     receivedMs: message.storedMs,
+    traceparent: message.traceparent,
     readings: index === -1 ? parsed.published : 1,
   }));
 }

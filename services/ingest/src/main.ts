@@ -26,5 +26,5 @@ const ingest = keepReadings({
 await using service = await openStreamService("ingest", plumbing, log, async () => ingest);
 await using _ticking = openTicking(plumbing.bus, service.hearing);
 
-log.info({ hears: service.hearing.hears }, "ready");
+log.info({ hears: service.hearing.hears, metricsPort: plumbing.health.port }, "ready");
 log.info({ signal: await untilStopped() }, "stopping");

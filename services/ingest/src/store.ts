@@ -152,6 +152,7 @@ function deadLetterTelling(id: number, letter: DeadLetter, streamCreated: string
         ? subjects.deadUnparsable
         : subjects.deadLetter(letter.site, letter.key),
     id: `dead-${streamCreated}-${letter.sequence}-${letter.index}`,
+    traceparent: letter.traceparent,
     body: JSON.stringify({
       id,
       subject: letter.subject,

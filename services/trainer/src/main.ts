@@ -6,8 +6,9 @@
  */
 import { untilStopped } from "@calibration/shared/lifetime.ts";
 import { createLog } from "@calibration/shared/log.ts";
+import { createTrainingMetrics } from "@calibration/shared/metrics.ts";
 import { openPlumbing } from "@calibration/shared/service.ts";
-import { Counter, Histogram } from "prom-client";
+import { watchBacklog } from "./backlog.ts";
 import { readConfig } from "./config.ts";
 import { answerTraining } from "./handler.ts";
 import { openTraining } from "./queue.ts";
@@ -18,28 +19,16 @@ const log = createLog("trainer", config.logLevel);
 
 await using plumbing = await openPlumbing("trainer", config);
 const { bus, database, health } = plumbing;
-const registers = [health.registry];
-const runs = new Counter({
-  name: "training_runs_total",
-  help: "Requests for training, by outcome",
-  labelNames: ["model_type", "status"],
-  registers,
-});
-const duration = new Histogram({
-  name: "training_duration_seconds",
-  help: "How long one training took",
-  labelNames: ["model_type"],
-  buckets: [0.05, 0.2, 1, 5, 20, 60],
-  registers,
-});
+const metrics = createTrainingMetrics(health.registry);
 const answer = answerTraining({ pool: database.pool, bus, log });
 
 await using training = await openTraining(bus, log, async (request) => {
-  const end = duration.startTimer({ model_type: request.model_type });
-  const status = await answer(request);
-  runs.inc({ model_type: request.model_type, status });
+  const end = metrics.duration.startTimer({ model_type: request.model_type });
+  const outcome = await answer(request);
   end();
+  if (outcome !== "answered before") metrics.runs.inc({ model_type: request.model_type, outcome });
 });
+await using _backlog = watchBacklog({ pool: database.pool, bus, log, metrics, maxAgeDays: config.maxAgeDays });
 using _schedule = openSchedule({
   pattern: config.schedule,
   maxAgeDays: config.maxAgeDays,
@@ -49,5 +38,5 @@ using _schedule = openSchedule({
 });
 health.report("start", null);
 
-log.info({ hears: training.hears }, "ready");
+log.info({ hears: training.hears, metricsPort: health.port }, "ready");
 log.info({ signal: await untilStopped() }, "stopping");

@@ -1,7 +1,8 @@
 import { ARTIFACT_FORMAT_VERSION } from "@calibration/models/artifact.ts";
 import { ANOMALY_TYPES, SEVERITIES } from "@calibration/shared/anomaly.ts";
 import { READINGS_BEFORE_CALIBRATION } from "@calibration/shared/calibration.ts";
-import { MODEL_TYPES, type FallbackReason } from "@calibration/shared/model.ts";
+import { countKey } from "@calibration/shared/metrics.ts";
+import { FALLBACK_REASONS, MODEL_TYPES } from "@calibration/shared/model.ts";
 import { SENSOR_STATUSES, SENSOR_TYPES } from "@calibration/shared/sensor.ts";
 import { streams } from "@calibration/shared/topology.ts";
 import { findDue } from "@calibration/shared/training.ts";
@@ -12,13 +13,6 @@ import { typed, type Parts } from "../server.ts";
 
 const DAYS_SHOWN = 30;
 const STREAM_SERVICES = ["ingest", "anomaly", "drift", "calibration"] as const;
-const FALLBACKS: readonly FallbackReason[] = [
-  "model_missing",
-  "model_damaged",
-  "model_incompatible",
-  "prediction_error",
-  "insufficient_history",
-];
 /** What is due takes a look at every sensor; it is not looked for more often. */
 const DUE_MS = 30_000;
 
@@ -195,9 +189,9 @@ async function countServices(pool: pg.Pool) {
       return [
         type,
         Object.fromEntries(
-          FALLBACKS.map((reason) => [
+          FALLBACK_REASONS.map((reason) => [
             reason,
-            own.reduce((sum, { counters }) => sum + (counters?.[`fallback_${reason}`] ?? 0), 0),
+            own.reduce((sum, { counters }) => sum + (counters?.[countKey("fallback", reason)] ?? 0), 0),
           ]),
         ),
       ];

@@ -1,5 +1,6 @@
 import { parseMessage, QUALITIES, type Quality } from "@calibration/shared/reading.ts";
 import { READINGS_PER_MESSAGE_MAX, subjects } from "@calibration/shared/topology.ts";
+import { TRACEPARENT_HEADER, traceHeaders, traceparentOf } from "@calibration/shared/trace.ts";
 import type { FastifyInstance } from "fastify";
 import type pg from "pg";
 import { Type } from "typebox";
@@ -66,7 +67,7 @@ export function readingRoutes(scope: FastifyInstance, parts: Parts): void {
   app.post(
     "/api/readings",
     { config: { access: "publish" }, bodyLimit: READINGS_BODY_BYTES_MAX, schema: { body: Type.Unknown() } },
-    async ({ body, identity }, reply) => {
+    async ({ body, identity, headers }, reply) => {
       const elements: unknown[] = Array.isArray(body) ? body : [body];
       if (elements.length > READINGS_PER_MESSAGE_MAX)
         throw new Problem("too_large", `${elements.length} readings, at most ${READINGS_PER_MESSAGE_MAX} at once`);
@@ -79,7 +80,7 @@ export function readingRoutes(scope: FastifyInstance, parts: Parts): void {
         });
       }
       const judged = await judge(pool, elements as PostedReading[], identity.sites);
-      await publish(parts, judged.accepted);
+      await publish(parts, judged.accepted, traceparentOf(headers[TRACEPARENT_HEADER]));
       return reply.status(202).send({ accepted: judged.accepted.length, rejected: judged.rejected });
     },
   );
@@ -192,7 +193,7 @@ async function judge(
   return { accepted, rejected };
 }
 
-async function publish({ bus, log }: Parts, accepted: readonly Accepted[]): Promise<void> {
+async function publish({ bus, log }: Parts, accepted: readonly Accepted[], traceparent: string | null): Promise<void> {
   const bySubject = Map.groupBy(accepted, ({ site, key }) => subjects.reading(site, key));
   const messages = [...bySubject].flatMap(([subject, readings]) =>
     Array.from({ length: Math.ceil(readings.length / READINGS_PER_PUBLISH) }, (_, n) => {
@@ -202,7 +203,9 @@ async function publish({ bus, log }: Parts, accepted: readonly Accepted[]): Prom
   );
   try {
     await Promise.all(
-      messages.map(({ subject, payload }) => bus.jetstream.publish(subject, payload, { timeout: ACKNOWLEDGED_MS_MAX })),
+      messages.map(({ subject, payload }) =>
+        bus.jetstream.publish(subject, payload, { timeout: ACKNOWLEDGED_MS_MAX, ...traceHeaders(traceparent) }),
+      ),
     );
   } catch (error) {
     log.warn({ error }, "posted readings were not acknowledged");

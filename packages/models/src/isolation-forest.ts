@@ -326,44 +326,111 @@ function indexIn({ breakpoints, grid, gridFrom, cellsPerUnit }: Slot, value: num
 
 function compileSlot(forest: IsolationForest, hour: number, weekday: number): Slot {
   const { feature, split, left, roots } = forest;
-  const steps: { at: number; change: number }[] = [];
+  const { values, places, changes, touched } = valueSplits(forest);
+  // Each tree is walked in the order of the value; where its path length changes, it leaves that change at the split's place.
   let base = 0;
+  let count = 0;
+  const stackNode = new Int32Array(STACK_DEPTH_MAX);
+  const stackLow = new Int32Array(STACK_DEPTH_MAX);
+  const stackHigh = new Int32Array(STACK_DEPTH_MAX);
   for (const root of roots) {
     let before = NaN;
-    const visit = (node: number, low: number, high: number): void => {
-      const column = feature[node]!;
-      const at = split[node]!;
-      const child = left[node]!;
-      if (column === LEAF) {
-        if (low === -Infinity) base += at;
-        else if (at !== before) steps.push({ at: low, change: at - before });
-        before = at;
-      } else if (column === 1) visit(child + (hour > at ? 1 : 0), low, high);
-      else if (column === 2) visit(child + (weekday > at ? 1 : 0), low, high);
-      else {
-        if (at > low) visit(child, low, Math.min(at, high));
-        if (at < high) visit(child + 1, Math.max(at, low), high);
+    stackNode[0] = root;
+    stackLow[0] = -1;
+    stackHigh[0] = values.length;
+    let open = 1;
+    while (open > 0) {
+      open--;
+      let node = stackNode[open]!;
+      const low = stackLow[open]!;
+      let high = stackHigh[open]!;
+      // To the leftmost leaf; what lies right of it waits on the stack.
+      for (let column = feature[node]!; column !== LEAF; column = feature[node]!) {
+        const child = left[node]!;
+        if (column === 1) node = child + (hour > split[node]! ? 1 : 0);
+        else if (column === 2) node = child + (weekday > split[node]! ? 1 : 0);
+        else {
+          const place = places[node]!;
+          if (place <= low) node = child + 1;
+          else {
+            if (place < high) {
+              stackNode[open] = child + 1;
+              stackLow[open] = place;
+              stackHigh[open++] = high;
+              high = place;
+            }
+            node = child;
+          }
+        }
       }
-    };
-    visit(root, -Infinity, Infinity);
-  }
-  // Stable, so that sums come out alike wherever they are made.
-  steps.sort((a, b) => a.at - b.at);
-  const breakpoints: number[] = [];
-  const paths = [base];
-  for (const { at, change } of steps) {
-    const last = paths.at(-1)!;
-    if (breakpoints.at(-1) === at) paths[paths.length - 1] = last + change;
-    else {
-      breakpoints.push(at);
-      paths.push(last + change);
+      const path = split[node]!;
+      if (low < 0) base += path;
+      else if (path !== before) {
+        changes[low]! += path - before;
+        if (touched[low] === 0) {
+          touched[low] = 1;
+          count++;
+        }
+      }
+      before = path;
     }
   }
-  const denominator = roots.length * averagePathLength(forest.subsample);
-  return withGrid(
-    Float32Array.from(breakpoints),
-    Float64Array.from(paths, (path) => Math.pow(2, -path / denominator)),
-  );
+  const exponent = -1 / (roots.length * averagePathLength(forest.subsample));
+  const breakpoints = new Float32Array(count);
+  const scores = new Float64Array(count + 1);
+  let path = base;
+  scores[0] = Math.pow(2, path * exponent);
+  for (let place = 0, k = 0; k < count; place++) {
+    if (touched[place] === 0) continue;
+    path += changes[place]!;
+    breakpoints[k++] = values[place]!;
+    scores[k] = Math.pow(2, path * exponent);
+    changes[place] = 0;
+    touched[place] = 0;
+  }
+  return withGrid(breakpoints, scores);
+}
+
+/** Where the forest splits the value, whatever the hour: sorted once, so that no slot has to sort. */
+interface ValueSplits {
+  /** Ascending, each once. */
+  readonly values: Float32Array;
+  /** For each node that splits on the value, where in `values`. */
+  readonly places: Uint32Array;
+  /** All 0 between two slots: changes of the summed path length, and where there are any. */
+  readonly changes: Float64Array;
+  readonly touched: Uint8Array;
+}
+
+const splitsOfForests = new WeakMap<Float32Array, ValueSplits>();
+
+function valueSplits({ feature, split }: IsolationForest): ValueSplits {
+  const known = splitsOfForests.get(split);
+  if (known !== undefined) return known;
+  const sorted = split.filter((_, node) => feature[node] === 0).sort();
+  const values = sorted.filter((value, i) => i === 0 || value !== sorted[i - 1]);
+  const places = new Uint32Array(split.length);
+  for (let node = 0; node < split.length; node++) if (feature[node] === 0) places[node] = placeOf(values, split[node]!);
+  const fresh = {
+    values,
+    places,
+    changes: new Float64Array(values.length),
+    touched: new Uint8Array(values.length),
+  };
+  splitsOfForests.set(split, fresh);
+  return fresh;
+}
+
+/** Where a value that is among them stands. */
+function placeOf(ascending: Float32Array, value: number): number {
+  let low = 0;
+  let high = ascending.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ascending[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function withGrid(breakpoints: Float32Array, scores: Float64Array): Slot {

@@ -9,6 +9,12 @@ COPY packages packages
 COPY services services
 COPY scripts scripts
 COPY deploy/package.json deploy/
+
+FROM build AS dashboard
+COPY tsconfig.json ./
+RUN pnpm install --frozen-lockfile --store-dir=/opt/store --filter "./packages/dashboard..." && node packages/dashboard/build.ts
+
+FROM build AS services
 # Without the embedded servers and the tools of development: containers have their own.
 RUN pnpm install --frozen-lockfile --prod --store-dir=/opt/store \
       --filter "./services/*" --filter ./packages/shared --filter ./packages/models --filter ./scripts --filter ./deploy
@@ -17,7 +23,8 @@ COPY deploy deploy
 FROM node:26-slim
 ENV NODE_ENV=production
 WORKDIR /app
-COPY --from=build /app /app
+COPY --from=services /app /app
+COPY --from=dashboard /app/packages/dashboard/dist /app/packages/dashboard/dist
 RUN printf '#!/bin/sh\nexec node --disable-warning=ExperimentalWarning /app/deploy/run.ts sign-in "$@"\n' > /usr/local/bin/sign-in \
  && chmod 755 /usr/local/bin/sign-in
 USER node

@@ -1,4 +1,5 @@
 /** `npm start`: the whole platform in the checkout, from servers to demo plant, until it is told to stop. */
+import { buildDashboard } from "@calibration/dashboard/build.ts";
 import { ensureStreams, openBus, type Bus } from "@calibration/shared/bus.ts";
 import { openDatabase } from "@calibration/shared/database.ts";
 import { untilStopped } from "@calibration/shared/lifetime.ts";
@@ -81,6 +82,7 @@ async function run(): Promise<void> {
     "plant",
   ]);
   const users = Object.fromEntries(USERS.map((user) => [user, secrets[`nats_${user}`]])) as NatsUsers;
+  if (await buildDashboard()) say("the dashboard is built");
   // The binary is found where every start and every test in this checkout finds it.
   const binary = await findNatsServer({ localDirectory: `${ROOT}.local`, say });
   const postgres = stack.use(

@@ -1,5 +1,6 @@
 /** Once for all test files: PostgreSQL with a migrated template database, and the way to nats-server. */
 import { openTestDatabaseServer } from "@calibration/servers/test-servers.ts";
+import { buildDashboard } from "@calibration/dashboard/build.ts";
 import { migrateDatabase } from "@calibration/shared/migrate.ts";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
@@ -19,6 +20,8 @@ export const TEMPLATE = "calibration_template";
 
 export default async function setup(project: TestProject) {
   project.provide("begunMs", Date.now());
+  // A dashboard that cannot be built fails the tests that look at it, not the others.
+  await buildDashboard().catch((error: unknown) => console.error((error as Error).message));
   const localDirectory = fileURLToPath(new URL("../../.local", import.meta.url));
   const server = await openTestDatabaseServer({ localDirectory, say: (text) => console.log(text) });
   await makeTemplate(server.databaseUrl);

@@ -9,7 +9,7 @@ import { subjects } from "./topology.ts";
 
 const BEAT_MS = 400;
 /** A replica not heard for this long is dead: three beats and a little. */
-const DEAD_MS = 1_500;
+export const DEAD_MS = 1_500;
 /** Not to hear oneself may be a busy server; for this long it means to be cut off from NATS, and then nothing is owned. */
 const CUT_OFF_MS = 5_000;
 

@@ -8,11 +8,13 @@ import { readingsStream } from "@calibration/shared/bus.ts";
 import { untilStopped } from "@calibration/shared/lifetime.ts";
 import { createLog } from "@calibration/shared/log.ts";
 import { createPlantMetrics } from "@calibration/shared/metrics.ts";
+import { openPresence } from "@calibration/shared/presence.ts";
 import { openPlumbing } from "@calibration/shared/service.ts";
 import type { AddressInfo } from "node:net";
 import { createAuth, keepBootstrapTokens } from "./auth.ts";
 import { readConfig } from "./config.ts";
 import { watchPlant } from "./plant-watch.ts";
+import { openRoll } from "./roll.ts";
 import { createServer } from "./server.ts";
 import { openStatusWatch } from "./status-watch.ts";
 
@@ -26,6 +28,9 @@ await keepBootstrapTokens(pool, config.bootstrapTokens);
 const { partitions } = await readingsStream(bus);
 health.report("start", null);
 
+await using _presence = await openPresence(bus, "gateway");
+await using roll = openRoll(bus);
+
 const server = await createServer({
   pool,
   bus,
@@ -33,6 +38,7 @@ const server = await createServer({
   log,
   registry: health.registry,
   partitions,
+  replicas: () => roll.replicas(),
   requestsPerMinute: config.requestsPerMinute,
   // Whoever asks needs no token: what exactly is wrong stands in the log and at the metrics port.
   async troubles() {

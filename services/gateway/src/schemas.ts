@@ -2,6 +2,7 @@
 import { ANOMALY_METHODS, ANOMALY_TYPES, SEVERITIES } from "@calibration/shared/anomaly.ts";
 import { CALIBRATION_METHODS } from "@calibration/shared/calibration.ts";
 import { MODEL_TYPES } from "@calibration/shared/model.ts";
+import { QUALITIES } from "@calibration/shared/reading.ts";
 import { SENSOR_STATUSES, SENSOR_TYPES } from "@calibration/shared/sensor.ts";
 import { Type, type TSchema } from "typebox";
 
@@ -50,12 +51,15 @@ export const SensorChange = Type.Partial(Type.Object({ ...named, ...changeable }
 export const Sensor = Type.Object({
   ...named,
   ...changeable,
+  settings: Settings,
   value: nullable(Finite),
   status: oneOf(SENSOR_STATUSES),
   last_updated: nullable(Type.String()),
   drift: nullable(Finite),
   learning: nullable(Type.Unknown()),
   created_at: Type.String(),
+  open_alarms: Type.Integer(),
+  open_anomalies: Type.Integer({ description: "alarms and flags" }),
 });
 
 export const ReadingToPost = Type.Object({
@@ -110,3 +114,189 @@ export const DetectionAsked = Type.Object(
 /** Beyond it a number is no id that was ever given, and no number that JavaScript knows exactly. */
 const ID_MAX = Number.MAX_SAFE_INTEGER;
 export const IdParams = Type.Object({ id: Type.Integer({ minimum: 0, maximum: ID_MAX }) });
+
+/** How a list is answered, page by page. */
+export const listOf = <T extends TSchema>(schema: T) =>
+  Type.Object({ count: Type.Integer(), next: nullable(Type.String()), results: Type.Array(schema) });
+const Time = Type.String({ description: "ISO 8601 in UTC, with three fractional digits" });
+
+export const Anomaly = Type.Object({
+  id: Type.Integer(),
+  sensor_id: Type.Integer(),
+  type: nullable(oneOf(ANOMALY_TYPES)),
+  value: nullable(Finite),
+  expected: nullable(Finite),
+  deviation: nullable(Finite),
+  severity: oneOf(SEVERITIES),
+  resolved: Type.Boolean(),
+  resolved_by: nullable(Type.String()),
+  resolved_at: nullable(Time),
+  timestamp: Time,
+  last_seen: Time,
+  count: Type.Integer(),
+  score: nullable(Finite),
+  method: oneOf(ANOMALY_METHODS),
+  model_version: nullable(Type.Integer()),
+  alarm: Type.Boolean(),
+  explanation: Type.Record(Type.String(), Type.Unknown()),
+  note: nullable(Type.String()),
+});
+
+export const Reading = Type.Object({
+  sensor_id: Type.Integer(),
+  raw_value: Finite,
+  timestamp: Time,
+  quality: oneOf(QUALITIES),
+  corrected_value: nullable(Finite),
+});
+export const Bucket = Type.Object({
+  timestamp: Time,
+  min: Finite,
+  max: Finite,
+  mean: Finite,
+  count: Type.Integer(),
+});
+export const Sparkline = Type.Object({
+  sensor_id: Type.Integer(),
+  points: Type.Array(Type.Tuple([Type.Number(), Finite]), {
+    description: "the start of each hour, epoch milliseconds, with the hour's mean",
+  }),
+});
+export const ExpectedHour = Type.Object({
+  timestamp: Time,
+  expected: Finite,
+  lower: Finite,
+  upper: Finite,
+});
+
+export const Calibration = Type.Object({
+  id: Type.Integer(),
+  sensor_id: Type.Integer(),
+  method: oneOf(CALIBRATION_METHODS),
+  params: Type.Unknown(),
+  raw_value: nullable(Finite),
+  corrected_value: Finite,
+  applied_at: Time,
+});
+
+export const Model = Type.Object({
+  id: Type.Integer(),
+  model_name: Type.String(),
+  model_type: oneOf(MODEL_TYPES),
+  sensor_id: Type.Integer(),
+  version: Type.Integer(),
+  current: Type.Boolean(),
+  algorithm: Type.String(),
+  params: Type.Record(Type.String(), Type.Unknown()),
+  features: Type.Array(Type.String()),
+  samples: Type.Integer(),
+  metrics: Type.Record(Type.String(), Type.Unknown()),
+  trained_at: Time,
+  trigger: Type.String(),
+  due_because: nullable(Type.String()),
+  training_from: nullable(Time),
+  training_to: nullable(Time),
+  size_bytes: Type.Integer(),
+  sha256: Type.String(),
+});
+
+export const TrainingRun = Type.Object({
+  id: Type.Integer(),
+  job_id: nullable(Type.String()),
+  sensor_id: Type.Integer(),
+  model_type: oneOf(MODEL_TYPES),
+  trigger: Type.String(),
+  due_because: nullable(Type.String()),
+  status: oneOf(["trained", "insufficient_data", "failed"] as const),
+  error: nullable(Type.String()),
+  required: nullable(Type.Integer()),
+  available: nullable(Type.Integer()),
+  model_id: nullable(Type.Integer()),
+  started_at: Time,
+  finished_at: Time,
+});
+
+export const DeadLetter = Type.Object({
+  id: Type.Integer(),
+  subject: Type.String(),
+  site: nullable(Type.String()),
+  key: nullable(Type.String()),
+  reason: Type.String(),
+  detail: Type.String(),
+  payload: nullable(Type.String()),
+  payload_encoding: Type.Optional(Type.Literal("base64")),
+  payload_truncated: Type.Boolean(),
+  stream_sequence: Type.Integer(),
+  received_at: Time,
+  replayed_at: nullable(Time),
+});
+export const DeadLetterGroup = Type.Object({
+  site: nullable(Type.String()),
+  key: nullable(Type.String()),
+  count: Type.Integer(),
+  last_value: Type.Unknown(),
+  last_at: Time,
+});
+
+export const Prediction = Type.Object({
+  timestamp: Time,
+  drift: Finite,
+  value: Finite,
+  lower: Finite,
+  upper: Finite,
+  confidence: Finite,
+});
+export const DriftPrediction = Type.Object({
+  sensor_id: Type.Integer(),
+  method: Type.String(),
+  model_version: nullable(Type.Integer()),
+  fallback_reason: nullable(Type.String()),
+  baseline: nullable(Finite),
+  current_drift: nullable(Finite),
+  predictions: Type.Array(Prediction),
+  slope: nullable(Type.Object({ percent_per_day: Finite, lower: Finite, upper: Finite })),
+  time_to_tolerance: Type.Unknown(),
+  skill: nullable(Finite),
+  unreferenced: Type.Boolean(),
+  remark: nullable(Type.String()),
+});
+
+export const Service = Type.Object({
+  service: Type.String(),
+  replicas: Type.Array(Type.String()),
+  lag: nullable(Type.Integer({ description: "messages of the log not yet kept; null where it keeps no position" })),
+  per_second: nullable(
+    Type.Number({ description: "messages of the log passed in the last seconds; null until it was measured" }),
+  ),
+  failing_partitions: Type.Integer({ description: "partitions whose next batch was begun and not finished" }),
+  counters: Type.Record(Type.String(), Type.Number()),
+});
+export const System = Type.Object({
+  services: Type.Array(Service),
+  dead_letters: Type.Record(Type.String(), Type.Integer()),
+  training: Type.Object({ waiting: nullable(Type.Integer()), running: nullable(Type.Integer()) }),
+  streams: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      messages: Type.Integer(),
+      bytes: Type.Integer(),
+      bytes_max: nullable(Type.Integer()),
+    }),
+  ),
+});
+
+export const Session = Type.Object({
+  role: oneOf(["viewer", "plant", "operator", "admin"] as const),
+  name: Type.String(),
+  sites: nullable(Type.Array(Type.String())),
+});
+export const Token = Type.Object({
+  id: Type.Integer(),
+  name: Type.String(),
+  role: oneOf(["viewer", "plant", "operator", "admin"] as const),
+  sites: nullable(Type.Array(Type.String())),
+  created_at: Time,
+  expires_at: nullable(Time),
+  last_used_at: nullable(Time),
+  revoked_at: nullable(Time),
+});

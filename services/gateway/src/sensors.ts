@@ -37,19 +37,20 @@ export interface SensorRow {
   learnt_interval_s: number | null;
   alarms: number;
   grave_alarms: number;
+  open_anomalies: number;
 }
 
 export const SENSOR_QUERY = `
   select s.*, l.raw_value as value, l.timestamp as newest, l.readings, d.drift, d.baseline as measured_baseline, d.span,
          d.body->'last' as last_means, (d.body->'open'->>'sum')::float8 as open_sum, (d.body->'open'->>'count')::float8 as open_count,
-         st.learning, st.learnt_interval_s, coalesce(a.alarms, 0)::int as alarms, coalesce(a.grave, 0)::int as grave_alarms
+         st.learning, st.learnt_interval_s, coalesce(a.alarms, 0)::int as alarms, coalesce(a.grave, 0)::int as grave_alarms, coalesce(a.open, 0)::int as open_anomalies
     from sensors s
     left join sensor_latest l on l.sensor_id = s.id
     left join sensor_drift d on d.sensor_id = s.id
     left join sensor_status st on st.sensor_id = s.id
     left join lateral (
-      select count(*) as alarms, count(*) filter (where severity in ('High', 'Critical')) as grave
-        from anomalies where sensor_id = s.id and not resolved and alarm) a on true`;
+      select count(*) as open, count(*) filter (where alarm) as alarms, count(*) filter (where alarm and severity in ('High', 'Critical')) as grave
+        from anomalies where sensor_id = s.id and not resolved) a on true`;
 
 const SENSOR_ID_MAX = 2 ** 31 - 1;
 /** |drift| from which a sensor is in warning, percent. */
@@ -78,6 +79,8 @@ export function sensorBody(row: SensorRow, nowMs = Date.now()) {
     learning: row.learning ?? null,
     settings: { ...SETTINGS_DEFAULTS, ...row.settings },
     created_at: row.created_at.toISOString(),
+    open_alarms: row.alarms,
+    open_anomalies: row.open_anomalies,
   };
 }
 

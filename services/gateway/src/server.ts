@@ -1,7 +1,6 @@
 /** The HTTP server: who may ask, what is refused and how, and the routes. */
 import cookie from "@fastify/cookie";
 import helmet from "@fastify/helmet";
-import serveFiles from "@fastify/static";
 import swagger from "@fastify/swagger";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { Bus } from "@calibration/shared/bus.ts";
@@ -9,6 +8,7 @@ import { isDatabaseTrouble } from "@calibration/shared/database.ts";
 import type { Log } from "@calibration/shared/log.ts";
 import { createHttpMetrics } from "@calibration/shared/metrics.ts";
 import { TRACEPARENT_HEADER, traceparentOf } from "@calibration/shared/trace.ts";
+import type { Replica } from "./roll.ts";
 import { Ajv } from "ajv";
 import Fastify, {
   type FastifyError,
@@ -16,11 +16,11 @@ import Fastify, {
   type FastifyRequest,
   type FastifySchemaValidationError,
 } from "fastify";
-import { fileURLToPath } from "node:url";
 import type pg from "pg";
 import type { Registry } from "prom-client";
 import type { Access, Auth, Identity } from "./auth.ts";
 import { guard } from "./guard.ts";
+import { isView, pages, showView } from "./pages.ts";
 import { Problem, problemBody, type FieldError } from "./problem.ts";
 import { analyticsRoutes } from "./routes/analytics.ts";
 import { anomalyRoutes } from "./routes/anomalies.ts";
@@ -31,6 +31,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { readingRoutes } from "./routes/readings.ts";
 import { sensorRoutes } from "./routes/sensors.ts";
 import { sessionRoutes } from "./routes/session.ts";
+import { systemRoutes } from "./routes/system.ts";
 import { trainingRoutes } from "./routes/training.ts";
 
 export interface Parts {
@@ -40,6 +41,8 @@ export interface Parts {
   log: Log;
   registry: Registry;
   partitions: number;
+  /** The replicas of every service that are there now. */
+  replicas(): readonly Replica[];
   /** For one token, and for one address without. */
   requestsPerMinute: number;
   /** What is wrong, by part; empty when ready. */
@@ -84,7 +87,8 @@ export async function createServer(parts: Parts): Promise<FastifyInstance> {
       .type("application/problem+json")
       .send(JSON.stringify(problemBody(problem)));
   });
-  app.setNotFoundHandler((request) => {
+  app.setNotFoundHandler((request, reply) => {
+    if (isView(request)) return showView(reply);
     throw new Problem("not_found", `nothing is served at ${request.method} ${request.url.split("?")[0]}`);
   });
   await app.register(cookie);
@@ -121,10 +125,11 @@ export async function createServer(parts: Parts): Promise<FastifyInstance> {
     deadLetterRoutes,
     eventRoutes,
     sessionRoutes,
+    systemRoutes,
   ];
   for (const add of routes) await app.register(async (scope) => add(scope, parts));
   healthRoutes(app, parts);
-  await app.register(serveFiles, { root: fileURLToPath(new URL("../dashboard", import.meta.url)), wildcard: false });
+  await pages(app);
   return app;
 }
 
@@ -206,5 +211,4 @@ function healthRoutes(app: FastifyInstance, { troubles }: Parts): void {
     return reply.status(ready ? 200 : 503).send({ status: ready ? "ready" : "unready", troubles: wrong });
   });
   app.get("/api/openapi.json", { schema: { hide: true } }, () => app.swagger());
-  app.get("/api/docs", { schema: { hide: true } }, (_, reply) => reply.sendFile("docs.html"));
 }

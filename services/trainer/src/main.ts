@@ -7,6 +7,7 @@
 import { untilStopped } from "@calibration/shared/lifetime.ts";
 import { createLog } from "@calibration/shared/log.ts";
 import { createTrainingMetrics } from "@calibration/shared/metrics.ts";
+import { openPresence } from "@calibration/shared/presence.ts";
 import { openPlumbing } from "@calibration/shared/service.ts";
 import { watchBacklog } from "./backlog.ts";
 import { readConfig } from "./config.ts";
@@ -36,6 +37,8 @@ using _schedule = openSchedule({
   bus,
   log,
 });
+// Trainers share a queue and need not know of each other; who looks at the system wants to know how many there are.
+await using _presence = await openPresence(bus, "trainer");
 health.report("start", null);
 
 log.info({ hears: training.hears, metricsPort: health.port }, "ready");

@@ -7,7 +7,7 @@ import type { Identity } from "../auth.ts";
 import { readOptionalInstant } from "../instants.ts";
 import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
-import { AnomalyChange, anomalyFilter, IdParams } from "../schemas.ts";
+import { Anomaly, AnomalyChange, anomalyFilter, IdParams, listOf } from "../schemas.ts";
 import { typed, type Parts } from "../server.ts";
 
 type AnomalyRow = Omit<AnomalyBody, "timestamp" | "last_seen" | "resolved_at"> & {
@@ -43,7 +43,10 @@ export function anomalyRoutes(scope: FastifyInstance, { pool, bus, partitions }:
 
   app.get(
     "/api/anomalies",
-    { config: { access: "read" }, schema: { querystring: Type.Object({ ...pageQuery, ...anomalyFilter }) } },
+    {
+      config: { access: "read" },
+      schema: { querystring: Type.Object({ ...pageQuery, ...anomalyFilter }), response: { 200: listOf(Anomaly) } },
+    },
     async ({ query, identity }) => {
       const { sql, after } = direction(query);
       const cursor = readCursor(query, 2);
@@ -75,13 +78,13 @@ export function anomalyRoutes(scope: FastifyInstance, { pool, bus, partitions }:
 
   app.get(
     "/api/anomalies/:id",
-    { config: { access: "read" }, schema: { params: IdParams } },
+    { config: { access: "read" }, schema: { params: IdParams, response: { 200: Anomaly } } },
     async ({ params, identity }) => anomalyBody(await find(params.id, identity)),
   );
 
   app.patch(
     "/api/anomalies/:id",
-    { config: { access: "operate" }, schema: { params: IdParams, body: AnomalyChange } },
+    { config: { access: "operate" }, schema: { params: IdParams, body: AnomalyChange, response: { 200: Anomaly } } },
     async ({ params, body, identity }) => {
       const anomaly = await find(params.id, identity);
       if (body.resolved === false && anomaly.resolved)

@@ -7,7 +7,7 @@ import { Type } from "typebox";
 import { readInstant } from "../instants.ts";
 import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor } from "../paging.ts";
 import { invalid } from "../problem.ts";
-import { CalibrationToCreate } from "../schemas.ts";
+import { Calibration, CalibrationToCreate, listOf } from "../schemas.ts";
 import { findSensor } from "../sensors.ts";
 import { typed, type Parts } from "../server.ts";
 
@@ -47,7 +47,10 @@ export function calibrationRoutes(scope: FastifyInstance, { pool }: Parts): void
     "/api/calibrations",
     {
       config: { access: "read" },
-      schema: { querystring: Type.Object({ ...pageQuery, sensor_id: Type.Optional(Type.Integer()) }) },
+      schema: {
+        querystring: Type.Object({ ...pageQuery, sensor_id: Type.Optional(Type.Integer()) }),
+        response: { 200: listOf(Calibration) },
+      },
     },
     async ({ query, identity }) => {
       const { sql, after } = direction(query);
@@ -71,7 +74,7 @@ export function calibrationRoutes(scope: FastifyInstance, { pool }: Parts): void
 
   app.post(
     "/api/calibrations",
-    { config: { access: "operate" }, schema: { body: CalibrationToCreate } },
+    { config: { access: "operate" }, schema: { body: CalibrationToCreate, response: { 201: Calibration } } },
     async ({ body, identity }, reply) => {
       const sensor = await findSensor(pool, body.sensor_id, identity);
       const method = body.method ?? "linear";

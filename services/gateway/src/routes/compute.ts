@@ -12,12 +12,15 @@ import { Type } from "typebox";
 import { readInstant } from "../instants.ts";
 import { findModelInForce } from "../models.ts";
 import { invalid, Problem } from "../problem.ts";
-import { DetectionAsked, IdParams } from "../schemas.ts";
+import { DetectionAsked, DriftPrediction, ExpectedHour, IdParams, Instant, nullable } from "../schemas.ts";
 import { findSensor, sensorBody } from "../sensors.ts";
 import { READINGS_BODY_BYTES_MAX, typed, type Parts } from "../server.ts";
 
 const HISTORY_HOURS = 1_440;
 const POINTS_MAX = 5_000;
+const HOUR_MS = 3_600_000;
+/** A chart of more hours shows buckets too wide for what a weekday's hour is used to. */
+const BAND_HOURS_MAX = 2_400;
 
 export function computeRoutes(scope: FastifyInstance, { pool }: Parts): void {
   const app = typed(scope);
@@ -88,7 +91,10 @@ export function computeRoutes(scope: FastifyInstance, { pool }: Parts): void {
   });
   app.get(
     "/api/sensors/:id/drift-prediction",
-    { config: { access: "read" }, schema: { params: IdParams, querystring: Query } },
+    {
+      config: { access: "read" },
+      schema: { params: IdParams, querystring: Query, response: { 200: DriftPrediction } },
+    },
     async ({ params, query, identity }) => {
       const sensor = await findSensor(pool, params.id, identity);
       const { horizon = 24, step = 1, method } = query;
@@ -154,6 +160,46 @@ export function computeRoutes(scope: FastifyInstance, { pool }: Parts): void {
         unreferenced: !calibrated,
         remark: skill !== null && skill <= 0 ? "in its back-test this was no better than the last value" : null,
       };
+    },
+  );
+
+  const BandQuery = Type.Object({ from: Instant, to: Instant });
+  app.get(
+    "/api/sensors/:id/expected",
+    {
+      config: { access: "read" },
+      schema: {
+        params: IdParams,
+        querystring: BandQuery,
+        response: {
+          200: Type.Object({ model_version: nullable(Type.Integer()), results: Type.Array(ExpectedHour) }),
+        },
+      },
+    },
+    async ({ params, query, identity }) => {
+      const sensor = await findSensor(pool, params.id, identity);
+      const fromMs = Math.floor(readInstant("/from", query.from).getTime() / HOUR_MS) * HOUR_MS;
+      const toMs = readInstant("/to", query.to).getTime();
+      if ((toMs - fromMs) / HOUR_MS > BAND_HOURS_MAX)
+        throw invalid("/to", `at most ${BAND_HOURS_MAX} hours after from`);
+      const found = await findModelInForce(pool, sensor.id, "anomaly", decodeIsolationForest);
+      if (found.model === null) return { model_version: null, results: [] };
+      const { model: forest } = found;
+      const clock = createCalendar(sensor.settings.time_zone ?? SETTINGS_DEFAULTS.time_zone);
+      const results = [];
+      for (let ms = fromMs; ms < toMs; ms += HOUR_MS) {
+        const { hour, weekday } = clock(ms);
+        const usual = expectedValue(forest, hour, weekday);
+        if (usual === null) continue;
+        const { expected, spread } = usual;
+        results.push({
+          timestamp: new Date(ms).toISOString(),
+          expected,
+          lower: expected - spread,
+          upper: expected + spread,
+        });
+      }
+      return { model_version: found.version, results };
     },
   );
 

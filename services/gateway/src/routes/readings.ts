@@ -7,13 +7,15 @@ import { Type } from "typebox";
 import { maySee, findSensor } from "../sensors.ts";
 import { readOptionalInstant } from "../instants.ts";
 import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor, type PageQuery } from "../paging.ts";
-import { Problem } from "../problem.ts";
-import { Instant } from "../schemas.ts";
+import { invalid, Problem } from "../problem.ts";
+import { Instant, Sparkline } from "../schemas.ts";
 import { READINGS_BODY_BYTES_MAX, typed, type Parts } from "../server.ts";
 
 /** Seconds a bucket may have where `auto` chooses, and how many buckets it allows. */
 const AUTO_SECONDS = [60, 300, 900, 3600, 21_600, 86_400] as const;
 const BUCKETS_MAX = 2000;
+/** Sensors whose last day is asked for at once. */
+const SPARKLINES_MAX = 200;
 /** A message on NATS carries this many readings of a sensor. */
 const READINGS_PER_PUBLISH = 1000;
 /** A client that waits is told sooner than a service that works on. */
@@ -48,6 +50,8 @@ export function readingRoutes(scope: FastifyInstance, parts: Parts): void {
         default: "raw",
       }),
     ),
+    /** Buckets of what the readings were corrected to, not of what was measured. */
+    series: Type.Optional(Type.Union([Type.Literal("raw"), Type.Literal("corrected")], { default: "raw" })),
   });
   app.get(
     "/api/readings",
@@ -59,8 +63,28 @@ export function readingRoutes(scope: FastifyInstance, parts: Parts): void {
       const resolution = query.resolution ?? "raw";
       if (resolution === "raw") return rawReadings(pool, query.sensor_id, from, to, query);
       const seconds = resolution === "auto" ? await chooseSeconds(pool, query.sensor_id, from, to) : Number(resolution);
-      const results = await buckets(pool, query.sensor_id, seconds, from, to, direction(query).sql);
+      const find = query.series === "corrected" ? correctedBuckets : buckets;
+      const results = await find(pool, query.sensor_id, seconds, from, to, direction(query).sql);
       return { count: results.length, next: null, resolution: seconds, results };
+    },
+  );
+
+  const SparklineQuery = Type.Object({
+    sensor_ids: Type.String({
+      pattern: "^\\d{1,10}(,\\d{1,10})*$",
+      description: `ids with commas between them, at most ${SPARKLINES_MAX}`,
+    }),
+  });
+  app.get(
+    "/api/sparklines",
+    {
+      config: { access: "read" },
+      schema: { querystring: SparklineQuery, response: { 200: Type.Object({ results: Type.Array(Sparkline) }) } },
+    },
+    async ({ query, identity }) => {
+      const ids = query.sensor_ids.split(",").map(Number);
+      if (ids.length > SPARKLINES_MAX) throw invalid("/sensor_ids", `at most ${SPARKLINES_MAX} at once`);
+      return { results: await sparklines(pool, ids, identity.sites) };
     },
   );
 
@@ -129,6 +153,37 @@ async function buckets(
     [sensorId, seconds, from, to],
   );
   return rows.map((row) => ({ ...row, timestamp: row.timestamp.toISOString() }));
+}
+
+/** The same of the corrected values, which no rollup holds: a correction may change at any instant. */
+async function correctedBuckets(
+  pool: pg.Pool,
+  sensorId: number,
+  seconds: number,
+  from: Date | null,
+  to: Date | null,
+  order: string,
+) {
+  const { rows } = await pool.query<{ timestamp: Date; min: number; max: number; mean: number; count: number }>(
+    `select date_bin(make_interval(secs => $2), timestamp, 'epoch') as timestamp, min(corrected_value) as min, max(corrected_value) as max, avg(corrected_value) as mean, count(*)::int as count
+       from corrected_readings
+      where sensor_id = $1 and ($3::timestamptz is null or timestamp >= date_bin(make_interval(secs => $2), $3, 'epoch')) and ($4::timestamptz is null or timestamp < $4)
+      group by 1 order by 1 ${order}`,
+    [sensorId, seconds, from, to],
+  );
+  return rows.map((row) => ({ ...row, timestamp: row.timestamp.toISOString() }));
+}
+
+/** The hourly means of the last 24 hours, for so many rows of a list as are in sight. */
+async function sparklines(pool: pg.Pool, ids: readonly number[], sites: string[] | null) {
+  const { rows } = await pool.query<{ sensor_id: number; points: [number, number][] }>(
+    `select r.sensor_id, json_agg(json_build_array((extract(epoch from r.bucket) * 1000)::float8, (r.sum / r.count)::float8) order by r.bucket) as points
+       from readings_per_hour r join sensors s on s.id = r.sensor_id
+      where r.sensor_id = any($1::bigint[]) and r.bucket > now() - interval '25 hours' and ($2::text[] is null or s.site = any($2))
+      group by r.sensor_id`,
+    [ids, sites],
+  );
+  return rows;
 }
 
 interface PostedReading {

@@ -11,7 +11,7 @@ import type pg from "pg";
 import { Type, type Static } from "typebox";
 import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
-import { IdParams, Sensor, SensorChange, SensorToCreate } from "../schemas.ts";
+import { IdParams, listOf, Sensor, SensorChange, SensorToCreate } from "../schemas.ts";
 import {
   bodyToKeep,
   findSensor,
@@ -67,7 +67,7 @@ export function sensorRoutes(scope: FastifyInstance, { pool, bus }: Parts): void
           site: Type.Optional(Type.String()),
           type: Type.Optional(Type.String()),
         }),
-        response: { 200: Type.Unknown() },
+        response: { 200: listOf(Sensor) },
       },
     },
     async ({ query, identity }) => {

@@ -4,7 +4,7 @@ import { createToken, ROLES, SESSION_COOKIE, SESSION_HOURS, type Identity } from
 import { isOwnOrigin } from "../guard.ts";
 import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
-import { IdParams, Instant, nullable, oneOf } from "../schemas.ts";
+import { IdParams, Instant, nullable, oneOf, Session } from "../schemas.ts";
 import { typed, type Parts } from "../server.ts";
 import { readInstant } from "../instants.ts";
 import { TOKEN_PATTERN } from "@calibration/shared/topology.ts";
@@ -46,7 +46,7 @@ export function sessionRoutes(scope: FastifyInstance, { pool, auth }: Parts): vo
     },
   );
 
-  app.get("/api/session", { config: { access: "open" } }, async (request) => {
+  app.get("/api/session", { config: { access: "open" }, schema: { response: { 200: Session } } }, async (request) => {
     const secret = request.cookies[SESSION_COOKIE];
     const identity = secret === undefined ? null : await auth.bySession(secret);
     if (identity === null) throw new Problem("unauthorized", "nobody is signed in");

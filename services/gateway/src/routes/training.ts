@@ -8,11 +8,11 @@ import type { FastifyInstance } from "fastify";
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type pg from "pg";
-import { Type } from "typebox";
+import { Type, type Static } from "typebox";
 import type { Identity } from "../auth.ts";
 import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor } from "../paging.ts";
 import { Problem } from "../problem.ts";
-import { IdParams, oneOf, TrainingAsked } from "../schemas.ts";
+import { IdParams, listOf, Model, oneOf, TrainingAsked, TrainingRun } from "../schemas.ts";
 import { findSensor } from "../sensors.ts";
 import { typed, type Parts } from "../server.ts";
 
@@ -113,7 +113,7 @@ export function trainingRoutes(scope: FastifyInstance, { pool, bus }: Parts): vo
   });
   app.get(
     "/api/model-training",
-    { config: { access: "read" }, schema: { querystring: Query } },
+    { config: { access: "read" }, schema: { querystring: Query, response: { 200: listOf(Model) } } },
     async ({ query, identity }) => {
       const { sql, after } = direction(query);
       const cursor = readCursor(query, 1);
@@ -132,6 +132,46 @@ export function trainingRoutes(scope: FastifyInstance, { pool, bus }: Parts): vo
         ],
       );
       return pageOf(rows, query, modelBody, (row) => [row.id]);
+    },
+  );
+
+  const RunsQuery = Type.Object({
+    ...pageQuery,
+    sensor_id: Type.Optional(Type.Integer()),
+    status: Type.Optional(oneOf(["trained", "insufficient_data", "failed"] as const)),
+  });
+  app.get(
+    "/api/model-training/runs",
+    { config: { access: "read" }, schema: { querystring: RunsQuery, response: { 200: listOf(TrainingRun) } } },
+    async ({ query, identity }) => {
+      const { sql, after } = direction(query);
+      const cursor = readCursor(query, 1);
+      const { rows } = await pool.query<
+        Omit<Static<typeof TrainingRun>, "started_at" | "finished_at"> & { started_at: Date; finished_at: Date }
+      >(
+        `select r.id, r.job_id, r.sensor_id, r.model_type, r.trigger, r.due_because, r.status, r.error, r.required, r.available, r.model_id, r.started_at, r.finished_at
+           from training_runs r join sensors s on s.id = r.sensor_id
+          where ($1::text[] is null or s.site = any($1)) and ($2::int is null or r.sensor_id = $2) and ($3::text is null or r.status = $3)
+            and ($4::bigint is null or r.id ${after} $4)
+          order by r.id ${sql} limit $5`,
+        [
+          identity.sites,
+          query.sensor_id ?? null,
+          query.status ?? null,
+          cursor?.[0] ?? null,
+          (query.limit ?? LIMIT_DEFAULT) + 1,
+        ],
+      );
+      return pageOf(
+        rows,
+        query,
+        (row) => ({
+          ...row,
+          started_at: row.started_at.toISOString(),
+          finished_at: row.finished_at.toISOString(),
+        }),
+        (row) => [row.id],
+      );
     },
   );
 

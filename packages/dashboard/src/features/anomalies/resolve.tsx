@@ -1,0 +1,71 @@
+/** One or many anomalies are resolved, with a note for whoever reads of them later. */
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState, type FormEvent } from "react";
+import { ask, problemText, type Anomaly } from "../../api.ts";
+import { Button, Dialog, TextInput } from "../../parts/controls.tsx";
+import { keys } from "../../queries.ts";
+
+const NOTE_MAX = 2000;
+
+export function Resolve({
+  ids,
+  onClose,
+  onDone,
+}: {
+  ids: readonly number[];
+  onClose: () => void;
+  onDone?: () => void;
+}) {
+  const client = useQueryClient();
+  const [note, setNote] = useState("");
+  const resolving = useMutation({
+    mutationFn: async () => {
+      // One after the other: what fails is named, and what was done stays done.
+      for (const id of ids)
+        await ask<Anomaly>(`/api/anomalies/${id}/`, {
+          method: "PATCH",
+          body: { resolved: true, ...(note === "" ? {} : { note }) },
+        });
+    },
+    onSettled: () => {
+      void client.invalidateQueries({ queryKey: keys.anomalies });
+      void client.invalidateQueries({ queryKey: keys.sensors });
+      void client.invalidateQueries({ queryKey: ["sensor"] });
+    },
+    onSuccess: () => {
+      onDone?.();
+      onClose();
+    },
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    resolving.mutate();
+  };
+  const what = ids.length === 1 ? "this anomaly" : `${ids.length} anomalies`;
+  return (
+    <Dialog title={`Resolve ${what}`} onClose={onClose}>
+      <form onSubmit={submit}>
+        <TextInput
+          label="Note"
+          value={note}
+          onChange={setNote}
+          isMultiline
+          maxLength={NOTE_MAX}
+          autoFocus
+          description="What it was, or what was done. May be left out."
+        />
+        {resolving.isError && (
+          <p className="problem" role="alert">
+            {problemText(resolving.error)}
+          </p>
+        )}
+        <div className="actions">
+          <Button onPress={onClose}>Cancel</Button>
+          <Button type="submit" kind="primary" isBusy={resolving.isPending}>
+            Resolve
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,73 @@
+/** What an anomaly is, in words. */
+import type { Anomaly } from "../../api.ts";
+
+export const METHOD_WORDS: Readonly<Record<Anomaly["method"], string>> = {
+  isolation_forest: "isolation forest",
+  novelty: "novelty detector",
+  rule: "rule",
+  threshold: "threshold on recent readings",
+};
+
+const FEATURE_WORDS: Readonly<Record<string, string>> = {
+  value: "the value itself",
+  hour_of_day: "the hour of the day",
+  day_of_week: "the day of the week",
+};
+
+/** Null while it is undecided: then what raised it is the best name there is. */
+export const typeWord = ({ type, alarm }: Pick<Anomaly, "type" | "alarm">): string =>
+  type ?? (alarm ? "Undecided" : "Unusual reading");
+
+export interface Share {
+  name: string;
+  share: number;
+}
+
+export interface Explained {
+  sentence: string | null;
+  judgements: { name: string; score: number; threshold: number; version: number | null }[];
+  /** What made it strange, loudest first, with the share of each. */
+  features: Share[];
+  rules: { rule: string; detail: string }[];
+  fallbackReason: string | null;
+}
+
+/** Reads what the service wrote beside its judgement; whatever is not there is left out. */
+export function readExplanation({ explanation }: Pick<Anomaly, "explanation">): Explained {
+  const {
+    sentence,
+    model,
+    novelty,
+    features,
+    rules,
+    fallback_reason: fallback,
+  } = explanation as {
+    sentence?: string;
+    model?: { method: Anomaly["method"]; score: number | null; threshold: number; version: number | null };
+    novelty?: { score: number; threshold: number; contributions?: { statistic: string; share: number }[] };
+    features?: { feature: string; share: number }[];
+    rules?: { rule: string; detail: string }[];
+    fallback_reason?: string;
+  };
+  const judgements: Explained["judgements"] = [];
+  if (novelty !== undefined)
+    judgements.push({ name: METHOD_WORDS.novelty, score: novelty.score, threshold: novelty.threshold, version: null });
+  if (model !== undefined && model.score !== null)
+    judgements.push({
+      name: METHOD_WORDS[model.method],
+      score: model.score,
+      threshold: model.threshold,
+      version: model.version,
+    });
+  const shares: Share[] =
+    novelty?.contributions !== undefined
+      ? novelty.contributions.map(({ statistic, share }) => ({ name: statistic.replaceAll("_", " "), share }))
+      : (features ?? []).map(({ feature, share }) => ({ name: FEATURE_WORDS[feature] ?? feature, share }));
+  return {
+    sentence: sentence ?? null,
+    judgements,
+    features: shares.toSorted((a, b) => b.share - a.share),
+    rules: rules ?? [],
+    fallbackReason: fallback ?? null,
+  };
+}

@@ -1,0 +1,239 @@
+/** The plant: every sensor, those that need somebody first. */
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useWindowVirtualizer } from "@tanstack/react-virtual";
+import { useDeferredValue, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import type { Sensor } from "../../api.ts";
+import { formatCount, formatDrift, formatValue } from "../../format.ts";
+import { Button, Search, Select } from "../../parts/controls.tsx";
+import { Empty, Failing, Loading } from "../../parts/states.tsx";
+import { Status, statusWord } from "../../parts/status.tsx";
+import { Age } from "../../parts/time.tsx";
+import { sensorsQuery } from "../../queries.ts";
+import { useMay } from "../../session.tsx";
+import { byAttention, countStatuses, isSought } from "./attention.ts";
+import { FirstReading } from "./first-reading.tsx";
+import { NewSensor } from "./new-sensor.tsx";
+import "./plant.css";
+import type { PlantSearch } from "./search.ts";
+import { Sparkline } from "./sparkline.tsx";
+
+const ROW_PX = 56;
+const NARROW_ROW_PX = 108;
+const NARROW = "(max-width: 760px)";
+/** |drift| from which it is a warning, percent: the platform's own limit. */
+const DRIFT_WARNING = 5;
+const STATUSES = ["critical", "warning", "offline", "online"] as const;
+const ANY = "any";
+
+export function PlantPage() {
+  const sensors = useQuery(sensorsQuery);
+  const search = useSearch({ from: "/" });
+  const may = useMay();
+  const [isAdding, setAdding] = useState(false);
+  return (
+    <>
+      <div className="page-head">
+        <h1>Plant</h1>
+        {may.administer && <Button onPress={() => setAdding(true)}>Add a sensor</Button>}
+      </div>
+      {sensors.isPending ? (
+        <div className="card">
+          <Loading what="the sensors" />
+        </div>
+      ) : sensors.isError && sensors.data === undefined ? (
+        <div className="card">
+          <Failing what="the sensors" query={sensors} />
+        </div>
+      ) : sensors.data.length === 0 ? (
+        <div className="card">
+          <FirstReading onAdd={() => setAdding(true)} />
+        </div>
+      ) : (
+        <Sensors all={sensors.data} search={search} />
+      )}
+      {isAdding && <NewSensor onClose={() => setAdding(false)} />}
+    </>
+  );
+}
+
+function Sensors({ all, search }: { all: readonly Sensor[]; search: PlantSearch }) {
+  const navigate = useNavigate({ from: "/" });
+  const change = (part: PlantSearch) =>
+    void navigate({ search: (before) => cleaned({ ...before, ...part }), replace: true });
+  const sought = useDeferredValue(search);
+  const { shown, counts, sites, types } = useMemo(() => {
+    const { status: _, ...rest } = sought;
+    const found = all.filter((sensor) => isSought(sensor, rest));
+    return {
+      counts: countStatuses(found),
+      shown: found.filter((sensor) => isSought(sensor, sought)).toSorted(byAttention),
+      sites: optionsOf("All sites", all, ({ site }) => site),
+      types: optionsOf("All types", all, ({ type }) => type),
+    };
+  }, [all, sought]);
+  return (
+    <>
+      <div className="plant-tools">
+        <div className="statuses" role="group" aria-label="Filter by status">
+          {STATUSES.map((status) => (
+            <button
+              key={status}
+              type="button"
+              className={`status-filter is-${status}`}
+              aria-pressed={search.status === status}
+              onClick={() => change({ status: search.status === status ? "" : status })}
+            >
+              <strong>{formatCount(counts[status])}</strong> {statusWord(status)}
+            </button>
+          ))}
+        </div>
+        <div className="plant-filters">
+          <Search label="Search name, id, key or site" value={search.q ?? ""} onChange={(q) => change({ q })} />
+          {sites.length > 2 && (
+            <Select
+              label="Site"
+              hidesLabel
+              options={sites}
+              value={search.site ?? ANY}
+              onChange={(site) => change({ site: orNone(site) })}
+            />
+          )}
+          {types.length > 2 && (
+            <Select
+              label="Type"
+              hidesLabel
+              options={types}
+              value={search.type ?? ANY}
+              onChange={(type) => change({ type: orNone(type) })}
+            />
+          )}
+        </div>
+      </div>
+      {shown.length === 0 ? (
+        <div className="card">
+          <Empty title="No sensor is like that">
+            <p>All {formatCount(all.length)} sensors are hidden by the search and the filters.</p>
+            <Button onPress={() => change({ q: "", site: "", type: "", status: "" })}>Show all sensors</Button>
+          </Empty>
+        </div>
+      ) : (
+        <SensorTable sensors={shown} />
+      )}
+    </>
+  );
+}
+
+const orNone = (value: string): string => (value === ANY ? "" : value);
+
+function cleaned(search: PlantSearch): PlantSearch {
+  return Object.fromEntries(Object.entries(search).filter(([, value]) => value !== ""));
+}
+
+function optionsOf(any: string, all: readonly Sensor[], of: (sensor: Sensor) => string) {
+  const values = [...new Set(all.map((sensor) => of(sensor)))].toSorted();
+  return [{ id: ANY, label: any }, ...values.map((value) => ({ id: value, label: value }))];
+}
+
+function useIsNarrow(): boolean {
+  const media = matchMedia(NARROW);
+  return useSyncExternalStore(
+    (listener) => {
+      media.addEventListener("change", listener);
+      return () => media.removeEventListener("change", listener);
+    },
+    () => media.matches,
+  );
+}
+
+/** Rows in sight only: ten thousand sensors are as quick as ten. */
+function SensorTable({ sensors }: { sensors: readonly Sensor[] }) {
+  const body = useRef<HTMLDivElement>(null);
+  const isNarrow = useIsNarrow();
+  const [top, setTop] = useState(0);
+  useLayoutEffect(() => setTop((body.current?.getBoundingClientRect().top ?? 0) + window.scrollY), []);
+  const rowPx = isNarrow ? NARROW_ROW_PX : ROW_PX;
+  const rows = useWindowVirtualizer({
+    count: sensors.length,
+    estimateSize: () => rowPx,
+    overscan: 12,
+    scrollMargin: top,
+    getItemKey: (index) => sensors[index]!.id,
+  });
+  useLayoutEffect(() => rows.measure(), [rows, rowPx]);
+  return (
+    <div className="card sensors" role="table" aria-label="Sensors" aria-rowcount={sensors.length + 1}>
+      <div role="rowgroup" className="sensors-head">
+        <div role="row" aria-rowindex={1} className="sensor-row">
+          <span role="columnheader">Status</span>
+          <span role="columnheader">Sensor</span>
+          <span role="columnheader" className="number">
+            Value
+          </span>
+          <span role="columnheader">Last 24 hours</span>
+          <span role="columnheader" className="number">
+            Drift
+          </span>
+          <span role="columnheader">Open alarms</span>
+          <span role="columnheader" className="number">
+            Last reading
+          </span>
+        </div>
+      </div>
+      <div role="rowgroup" className="sensors-body" ref={body} style={{ height: rows.getTotalSize() }}>
+        {rows.getVirtualItems().map(({ index, key, start }) => (
+          <SensorRow key={key} sensor={sensors[index]!} index={index} top={start - top} />
+        ))}
+      </div>
+    </div>
+  );
+}
+
+function SensorRow({ sensor, index, top }: { sensor: Sensor; index: number; top: number }) {
+  const { id, name, key, site, type, unit, value, drift, status } = sensor;
+  const flags = sensor.open_anomalies - sensor.open_alarms;
+  const drifts = drift !== null && Math.abs(drift) >= DRIFT_WARNING;
+  return (
+    <div role="row" aria-rowindex={index + 2} className="sensor-row" style={{ transform: `translateY(${top}px)` }}>
+      <span role="cell" className="cell-status">
+        <Status status={status} />
+      </span>
+      <span role="cell" className="cell-name">
+        <Link to="/sensors/$sensorId" params={{ sensorId: String(id) }}>
+          {name}
+        </Link>
+        <span className="quiet">
+          {type} · {site} · {key}
+        </span>
+      </span>
+      <span role="cell" className="number cell-value">
+        {formatValue(value)}
+        <span className="unit quiet">{value === null ? "" : unit}</span>
+      </span>
+      <span role="cell" className="cell-line">
+        <Sparkline sensorId={id} unit={unit} />
+      </span>
+      <span role="cell" className={`number cell-drift ${drifts ? "drifts" : ""}`}>
+        <span className="narrow-label quiet">drift </span>
+        {formatDrift(drift)}
+      </span>
+      <span role="cell" className="cell-open">
+        {sensor.open_alarms > 0 && (
+          <span className="count">
+            {sensor.open_alarms}{" "}
+            <span className="narrow-label">open {sensor.open_alarms === 1 ? "alarm" : "alarms"}</span>
+          </span>
+        )}
+        {flags > 0 && (
+          <span className="quiet flags">
+            {flags} {flags === 1 ? "flag" : "flags"}
+          </span>
+        )}
+        {sensor.open_anomalies === 0 && <span className="quiet none">none</span>}
+      </span>
+      <span role="cell" className="number cell-age quiet">
+        <Age at={sensor.last_updated} />
+      </span>
+    </div>
+  );
+}

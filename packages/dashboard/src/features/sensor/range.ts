@@ -1,0 +1,77 @@
+/** What of time the chart shows: the last so many hours, following now, or a fixed period. */
+
+export const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+export const SPAN_MS_MIN = MINUTE_MS;
+export const SPAN_MS_MAX = 400 * 24 * HOUR_MS;
+/** The end of what follows now moves in steps, so that what was asked for is of use for a while. */
+const STEP_MS = 15_000;
+/** A forecast is told from hourly means: it has nothing to say to minutes. */
+const FORECAST_SPAN_MS_MIN = 12 * HOUR_MS;
+const FORECAST_SHARE = 0.25;
+const FORECAST_HOURS_MAX = 336;
+const FORECAST_POINTS = 24;
+
+export const SPANS = [
+  { id: "1", label: "1 h" },
+  { id: "24", label: "24 h" },
+  { id: "168", label: "7 d" },
+  { id: "720", label: "30 d" },
+  { id: "9600", label: "400 d" },
+] as const;
+export const SPAN_DEFAULT_HOURS = 24;
+
+export interface RangeSearch {
+  /** Hours that follow now. */
+  span?: number;
+  /** Or a fixed period, epoch milliseconds. */
+  from?: number;
+  to?: number;
+  /** The anomaly that is explained. */
+  anomaly?: number | undefined;
+}
+
+export interface Range {
+  fromMs: number;
+  toMs: number;
+  follows: boolean;
+}
+
+export function readRangeSearch(given: Record<string, unknown>): RangeSearch {
+  const kept: RangeSearch = {};
+  for (const name of ["span", "from", "to", "anomaly"] as const) {
+    const value = Number(given[name]);
+    if (given[name] !== undefined && Number.isFinite(value) && value > 0) kept[name] = value;
+  }
+  return kept;
+}
+
+export function rangeOf({ span, from, to }: RangeSearch, nowMs: number): Range {
+  if (from !== undefined && to !== undefined && to - from >= SPAN_MS_MIN)
+    return { fromMs: from, toMs: Math.min(to, from + SPAN_MS_MAX), follows: false };
+  const toMs = Math.ceil(nowMs / STEP_MS) * STEP_MS;
+  const spanMs = Math.min(SPAN_MS_MAX, Math.max(SPAN_MS_MIN, (span ?? SPAN_DEFAULT_HOURS) * HOUR_MS));
+  return { fromMs: toMs - spanMs, toMs, follows: true };
+}
+
+/** Zoomed about a place (0 to 1 of the width); a factor under 1 shows less time. */
+export function zoomed({ fromMs, toMs }: Range, factor: number, place = 0.5): Range {
+  const spanMs = Math.min(SPAN_MS_MAX, Math.max(SPAN_MS_MIN, (toMs - fromMs) * factor));
+  const centreMs = fromMs + (toMs - fromMs) * place;
+  const startMs = Math.round(centreMs - spanMs * place);
+  return { fromMs: startMs, toMs: Math.round(startMs + spanMs), follows: false };
+}
+
+/** Moved by a share of its width; positive is later. */
+export function panned({ fromMs, toMs }: Range, share: number): Range {
+  const byMs = Math.round((toMs - fromMs) * share);
+  return { fromMs: fromMs + byMs, toMs: toMs + byMs, follows: false };
+}
+
+/** How far the forecast goes on beyond what is shown; null where it would say nothing. */
+export function forecastOf({ fromMs, toMs, follows }: Range): { horizon: number; step: number } | null {
+  const spanMs = toMs - fromMs;
+  if (!follows || spanMs < FORECAST_SPAN_MS_MIN) return null;
+  const horizon = Math.min(FORECAST_HOURS_MAX, (spanMs / HOUR_MS) * FORECAST_SHARE);
+  return { horizon, step: horizon / FORECAST_POINTS };
+}

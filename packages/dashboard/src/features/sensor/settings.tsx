@@ -1,0 +1,133 @@
+/** What is said of the sensor: shown to everybody, changed by an administrator. */
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState, type FormEvent } from "react";
+import { ask, problemText, type Sensor } from "../../api.ts";
+import { formatFigure, formatValue } from "../../format.ts";
+import { Button, Dialog, TextInput } from "../../parts/controls.tsx";
+import { keys } from "../../queries.ts";
+import { useMay } from "../../session.tsx";
+
+export function SensorSettings({ sensor }: { sensor: Sensor }) {
+  const may = useMay();
+  const [isEditing, setEditing] = useState(false);
+  const { settings } = sensor;
+  const rows: [string, string][] = [
+    ["Type", sensor.type],
+    ["Possible range", `${formatValue(sensor.range_min)} to ${formatValue(sensor.range_max)} ${sensor.unit}`],
+    [
+      "A reading every",
+      sensor.expected_interval_s === null ? "learnt" : `${formatFigure(sensor.expected_interval_s)} s`,
+    ],
+    ["Time zone", settings.time_zone],
+    ["Tolerance", settings.tolerance === null ? "none given" : `± ${formatValue(settings.tolerance)} ${sensor.unit}`],
+    ["False alarms a month", formatFigure(settings.false_alarms_per_month)],
+    [
+      "Forest",
+      `${settings.trees} trees of ${settings.subsample}, ${formatFigure(settings.contamination * 100)} % flagged`,
+    ],
+    ["New models", settings.promotion === "automatic" ? "used at once" : "wait for a person"],
+  ];
+  return (
+    <section className="card" aria-labelledby="settings-title">
+      <div className="card-head">
+        <h2 id="settings-title">Settings</h2>
+        {may.administer && (
+          <Button kind="plain" onPress={() => setEditing(true)}>
+            Change…
+          </Button>
+        )}
+      </div>
+      <dl className="pairs">
+        {rows.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {isEditing && <Change sensor={sensor} onClose={() => setEditing(false)} />}
+    </section>
+  );
+}
+
+const text = (value: number | null): string => (value === null ? "" : String(value));
+/** What was typed; empty says that nothing is known. */
+const numberOrNull = (typed: string): number | null => (typed.trim() === "" ? null : Number(typed));
+
+function Change({ sensor, onClose }: { sensor: Sensor; onClose: () => void }) {
+  const client = useQueryClient();
+  const { settings } = sensor;
+  const [form, setForm] = useState({
+    name: sensor.name,
+    unit: sensor.unit,
+    rangeMin: text(sensor.range_min),
+    rangeMax: text(sensor.range_max),
+    interval: text(sensor.expected_interval_s),
+    tolerance: text(settings.tolerance),
+    zone: settings.time_zone,
+    falseAlarms: String(settings.false_alarms_per_month),
+  });
+  const field = (name: keyof typeof form) => ({
+    value: form[name],
+    onChange: (value: string) => setForm((before) => ({ ...before, [name]: value })),
+  });
+  const saving = useMutation({
+    mutationFn: () =>
+      ask<Sensor>(`/api/sensors/${sensor.id}/`, {
+        method: "PATCH",
+        body: {
+          name: form.name,
+          unit: form.unit,
+          range_min: numberOrNull(form.rangeMin),
+          range_max: numberOrNull(form.rangeMax),
+          expected_interval_s: numberOrNull(form.interval),
+          settings: {
+            tolerance: numberOrNull(form.tolerance),
+            time_zone: form.zone,
+            false_alarms_per_month: Number(form.falseAlarms),
+          },
+        },
+      }),
+    onSuccess: async (changed) => {
+      client.setQueryData(keys.sensor(sensor.id), changed);
+      await client.invalidateQueries({ queryKey: keys.sensors });
+      onClose();
+    },
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    saving.mutate();
+  };
+  return (
+    <Dialog title={`Settings of ${sensor.name}`} onClose={onClose}>
+      <form onSubmit={submit}>
+        <TextInput label="Name" isRequired {...field("name")} />
+        <div className="pair-fields">
+          <TextInput label="Unit" {...field("unit")} />
+          <TextInput
+            label="Seconds between readings"
+            inputMode="decimal"
+            description="Empty: learnt"
+            {...field("interval")}
+          />
+          <TextInput label="Lowest possible value" inputMode="decimal" {...field("rangeMin")} />
+          <TextInput label="Highest possible value" inputMode="decimal" {...field("rangeMax")} />
+          <TextInput label={`Tolerance, ± ${sensor.unit}`} inputMode="decimal" {...field("tolerance")} />
+          <TextInput label="False alarms a month" inputMode="decimal" isRequired {...field("falseAlarms")} />
+        </div>
+        <TextInput label="Time zone" isRequired description="IANA name, such as Europe/Berlin" {...field("zone")} />
+        {saving.isError && (
+          <p className="problem" role="alert">
+            {problemText(saving.error)}
+          </p>
+        )}
+        <div className="actions">
+          <Button onPress={onClose}>Cancel</Button>
+          <Button type="submit" kind="primary" isBusy={saving.isPending}>
+            Save
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

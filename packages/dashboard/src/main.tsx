@@ -1,0 +1,43 @@
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { ApiError } from "./api.ts";
+import "./main.css";
+import { createAppRouter } from "./router.tsx";
+import { useUpCode } from "./session.tsx";
+
+const RETRIES_MAX = 2;
+const FRESH_MS = 2_000;
+
+/** A Chromium under LANG=C calls its language "en-US@posix", which Intl refuses; uPlot hands it on when it is loaded. */
+function haveLanguage(): void {
+  try {
+    Intl.getCanonicalLocales(navigator.language);
+  } catch {
+    Object.defineProperty(navigator, "language", { value: "en-US" });
+  }
+}
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: FRESH_MS,
+      // A refusal stays one; only what failed on the way is asked for again.
+      retry: (failures, error) => failures < RETRIES_MAX && !(error instanceof ApiError && error.status < 500),
+      // The platform may be on this machine, which has no network.
+      networkMode: "always",
+    },
+    mutations: { networkMode: "always" },
+  },
+});
+
+haveLanguage();
+await useUpCode();
+createRoot(document.querySelector("#root")!).render(
+  <StrictMode>
+    <QueryClientProvider client={client}>
+      <RouterProvider router={createAppRouter()} />
+    </QueryClientProvider>
+  </StrictMode>,
+);

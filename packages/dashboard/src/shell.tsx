@@ -1,0 +1,93 @@
+/** The frame round every page: where one is, whether what is shown is live, and who is signed in. */
+import { useQuery } from "@tanstack/react-query";
+import { Link, Outlet } from "@tanstack/react-router";
+import { formatTime } from "./format.ts";
+import { useLive } from "./live.ts";
+import { useNow } from "./parts/time.tsx";
+import { openAlarmsQuery, sessionQuery } from "./queries.ts";
+import { SignedIn, SignOut } from "./session.tsx";
+
+const SECTIONS = [
+  { to: "/", label: "Plant" },
+  { to: "/anomalies", label: "Anomalies" },
+] as const;
+
+export function Shell() {
+  return (
+    <SignedIn>
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <header className="top">
+        <div className="top-inner">
+          <Link to="/" className="brand">
+            <img src="/icon.svg" alt="" width="24" height="24" />
+            Calibration
+          </Link>
+          <nav className="nav" aria-label="Sections">
+            {SECTIONS.map(({ to, label }) => (
+              <Link key={to} to={to} activeOptions={{ exact: to === "/", includeSearch: false }}>
+                {label}
+                {to === "/anomalies" && <OpenAlarms />}
+              </Link>
+            ))}
+          </nav>
+          <div className="top-end">
+            <Live />
+            <Who />
+            <SignOut />
+          </div>
+        </div>
+        <StaleBar />
+      </header>
+      <main id="main" className="page" tabIndex={-1}>
+        <Outlet />
+      </main>
+    </SignedIn>
+  );
+}
+
+function OpenAlarms() {
+  const { data } = useQuery(openAlarmsQuery);
+  if (data === undefined || data.count === 0) return null;
+  return (
+    <span className="count">
+      {data.next === null ? data.count : `${data.count}+`}
+      <span className="visually-hidden"> open alarms</span>
+    </span>
+  );
+}
+
+function Live() {
+  const { kind, sinceMs } = useLive();
+  const now = useNow(60_000);
+  const since = formatTime(sinceMs, now);
+  const words = {
+    connecting: "Connecting…",
+    live: "Live",
+    reconnecting: "Reconnecting…",
+    stale: `Stale since ${since}`,
+  };
+  return (
+    <span className={`live live-${kind}`} role="status">
+      <span className="dot" aria-hidden="true" />
+      {words[kind]}
+    </span>
+  );
+}
+
+function StaleBar() {
+  const { kind, sinceMs } = useLive();
+  const now = useNow(60_000);
+  if (kind !== "stale") return null;
+  return (
+    <div className="stale-bar">
+      No connection to the platform: what you see is of {formatTime(sinceMs, now)}. It will go on by itself.
+    </div>
+  );
+}
+
+function Who() {
+  const { data } = useQuery(sessionQuery);
+  return data === null || data === undefined ? null : <span className="quiet who">{data.role}</span>;
+}

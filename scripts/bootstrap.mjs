@@ -17,7 +17,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const local = join(root, ".local");
 const begun = performance.now();
 
-/** Commands with a script of their own name; the rest live under `scripts/cli/`. */
+/** Commands with a script of their own place; the rest live under `scripts/cli/`. */
 const SCRIPTS = {
   start: "scripts/start.ts",
   service: "scripts/service.ts",
@@ -25,6 +25,7 @@ const SCRIPTS = {
   check: "scripts/check.ts",
   bench: "scripts/bench/main.ts",
   "bench:models": "scripts/bench/models.ts",
+  "plant-gateway": "examples/plant-gateway/main.ts",
   evaluate: "scripts/evaluate/main.ts",
 };
 

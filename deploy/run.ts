@@ -23,6 +23,12 @@ if (name === "secrets") {
     const { migrateDatabase } = await import("@calibration/shared/migrate.ts");
     await migrateDatabase(process.env["DATABASE_URL"]!);
     console.log("the tables are there");
+    const { ensureStreams, openBus } = await import("@calibration/shared/bus.ts");
+    const { commonKnobs, readKnobs } = await import("@calibration/shared/config.ts");
+    const config = readKnobs(commonKnobs, process.env);
+    await using bus = await openBus({ ...config, name });
+    await ensureStreams(bus, { partitions: config.partitions });
+    console.log("the streams are there");
   } else if (name === "demo") {
     await import("./demo.ts");
   } else if (SERVICE_USERS.some((known) => known === name)) {

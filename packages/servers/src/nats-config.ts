@@ -1,7 +1,8 @@
 /**
- * Who may do what on NATS. The services live in the account PLATFORM, which has JetStream. Plant gateways live in an
- * account of their own that knows nothing of it: they reach READINGS through a service import, so their publishes are
- * acknowledged, but a crafted reply subject leads nowhere and no JetStream API answers them.
+ * Who may do what on NATS. The services live in the account PLATFORM, which has JetStream; each may say what it says,
+ * read what it reads, and make no stream. Plant gateways live in an account of their own that knows nothing of it: they
+ * reach READINGS through a service import, so their publishes are acknowledged, but a crafted reply subject leads nowhere
+ * and no JetStream API answers them.
  */
 import { streams, subjects } from "@calibration/shared/topology.ts";
 
@@ -33,7 +34,10 @@ export function natsConfig(options: {
   plants?: readonly PlantUser[];
 }): string {
   const { users, plants = [], host = "127.0.0.1", serverName } = options;
-  const services = SERVICE_USERS.map((user) => platformUser(user, users[user], [">"], ownInbox(user)));
+  const services = SERVICE_USERS.map((user) => {
+    const { publish, subscribe } = RIGHTS[user];
+    return platformUser(user, users[user], publish, [ownInbox(user), ...subscribe]);
+  });
   return `${serverName === undefined ? "" : `server_name: ${quote(serverName)}`}
 listen: "${host}:${options.port}"
 http: "${host}:${options.monitorPort}"
@@ -46,8 +50,8 @@ accounts {
     exports: [ { service: "readings.*.*", response_type: singleton } ]
     users: [
       ${services.join("\n      ")}
-      ${platformUser("admin", users.admin, [">"], ownInbox("admin"))}
-      ${platformUser("reader", users.reader, readerMayPublish(), ["_INBOX_reader.>"])}
+      ${platformUser("admin", users.admin, [">"], [">"])}
+      ${platformUser("reader", users.reader, readerMayPublish(), [ownInbox("reader")])}
     ]
   }
   PLANT {
@@ -61,7 +65,67 @@ accounts {
 `;
 }
 
-const ownInbox = (user: string): string[] => [`_INBOX_${user}.>`, ">"];
+const ownInbox = (user: string): string => `_INBOX_${user}.>`;
+
+/** To know a stream's state. */
+const look = (stream: string): string => `$JS.API.STREAM.INFO.${stream}`;
+
+/** To read a stream by consumers of one's own, acknowledging nothing. */
+const read = (stream: string): string[] => [
+  look(stream),
+  `$JS.API.CONSUMER.CREATE.${stream}`,
+  `$JS.API.CONSUMER.CREATE.${stream}.>`,
+  `$JS.API.CONSUMER.INFO.${stream}.>`,
+  `$JS.API.CONSUMER.DELETE.${stream}.>`,
+  `$JS.API.CONSUMER.MSG.NEXT.${stream}.>`,
+];
+
+const { readings, corrected, events, deadLetters, training } = streams;
+const TRAINERS = "trainers";
+
+/** A service that hears the log: it reads READINGS, says that it is there, and says what it found out. */
+const hears = (service: string, says: readonly string[]) => ({
+  publish: [
+    ...Object.values(streams).map(({ name }) => look(name)),
+    ...read(readings.name),
+    subjects.presence(service),
+    ...says,
+  ],
+  subscribe: [subjects.presence(service)],
+});
+
+/** What each service may publish and subscribe to beside its inbox: the least its work takes. */
+const RIGHTS: Record<(typeof SERVICE_USERS)[number], { publish: readonly string[]; subscribe: readonly string[] }> = {
+  ingest: hears("ingest", ["ticks.*", "dead.>"]),
+  anomaly: hears("anomaly", [subjects.anomalyEvent("*", "*")]),
+  drift: hears("drift", [subjects.driftEvent("*", "*")]),
+  calibration: hears("calibration", [subjects.corrected("*", "*")]),
+  trainer: {
+    publish: [
+      ...Object.values(streams).map(({ name }) => look(name)),
+      "training.*.*",
+      "events.model.*.*",
+      `$JS.API.CONSUMER.CREATE.${training.name}.${TRAINERS}`,
+      `$JS.API.CONSUMER.DURABLE.CREATE.${training.name}.${TRAINERS}`,
+      `$JS.API.CONSUMER.INFO.${training.name}.${TRAINERS}`,
+      `$JS.API.CONSUMER.MSG.NEXT.${training.name}.${TRAINERS}`,
+      `$JS.ACK.${training.name}.${TRAINERS}.>`,
+    ],
+    subscribe: [],
+  },
+  gateway: {
+    publish: [
+      ...Object.values(streams).map(({ name }) => look(name)),
+      ...read(events.name),
+      subjects.reading("*", "*"),
+      "resolutions.*.*",
+      "training.*.*",
+      "events.model.*.*",
+      subjects.sensorEvent("*", "*"),
+    ],
+    subscribe: [subjects.corrected("*", "*")],
+  },
+};
 
 function platformUser(
   user: string,
@@ -78,14 +142,9 @@ function plantUser(user: string, password: string, site: string): string {
 
 /** What consuming the results takes, stream by stream, and nothing that would change them. */
 function readerMayPublish(): string[] {
-  return [streams.corrected.name, streams.events.name, streams.deadLetters.name]
+  return [corrected.name, events.name, deadLetters.name]
     .flatMap((name) => [
-      `$JS.API.STREAM.INFO.${name}`,
-      `$JS.API.CONSUMER.CREATE.${name}`,
-      `$JS.API.CONSUMER.CREATE.${name}.>`,
-      `$JS.API.CONSUMER.INFO.${name}.>`,
-      `$JS.API.CONSUMER.DELETE.${name}.>`,
-      `$JS.API.CONSUMER.MSG.NEXT.${name}.>`,
+      ...read(name),
       `$JS.API.STREAM.MSG.GET.${name}`,
       `$JS.API.DIRECT.GET.${name}`,
       `$JS.API.DIRECT.GET.${name}.>`,

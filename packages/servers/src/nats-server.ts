@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdirSync, openSync, writeFileSync } from "node:fs";
+import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { guarded } from "./guardian.ts";
 import { natsConfig, type NatsUsers, type PlantUser } from "./nats-config.ts";
@@ -31,24 +31,28 @@ export async function startNatsServer(options: {
   const storeDirectory = join(directory, "jetstream");
   writeFileSync(file, natsConfig({ ...options, serverName, storeDirectory }), { mode: 0o600 });
   const log = openSync(join(directory, "nats.log"), "a");
-  const child: ChildProcess = spawn(...guarded(binary, ["--config", file], "SIGTERM"), { stdio: ["pipe", log, log] });
+  const pidFile = join(directory, "nats.pid");
+  const child: ChildProcess = spawn(...guarded(binary, ["--config", file, "--pid", pidFile], "SIGTERM"), {
+    stdio: ["pipe", log, log],
+  });
   const monitorUrl = `http://127.0.0.1:${monitorPort}`;
-  const pid = await untilAnswering({ monitorUrl, serverName, child, log: join(directory, "nats.log") });
+  await untilAnswering({ monitorUrl, serverName, child, log: join(directory, "nats.log") });
   return {
     url: `nats://127.0.0.1:${port}`,
     monitorUrl,
-    pid,
+    // The server's own: the child is the guardian.
+    pid: Number(readFileSync(pidFile, "utf8")),
     [Symbol.asyncDispose]: () => ended(child),
   };
 }
 
-/** The process number of our own server: on the same port another may answer, and would take our clients for strangers. */
+/** Until our own server answers: on the same port another may, and would take our clients for strangers. */
 async function untilAnswering(parts: {
   monitorUrl: string;
   serverName: string;
   child: ChildProcess;
   log: string;
-}): Promise<number> {
+}): Promise<void> {
   const { monitorUrl, serverName, child, log } = parts;
   const deadline = performance.now() + START_MS_MAX;
   while (performance.now() < deadline) {
@@ -56,8 +60,7 @@ async function untilAnswering(parts: {
     const healthy = await fetch(`${monitorUrl}/healthz`).catch(() => null);
     if (healthy?.ok === true) {
       const about = await fetch(`${monitorUrl}/varz`);
-      const { server_name: name, pid } = (await about.json()) as { server_name?: string; pid?: number };
-      if (name === serverName) return pid ?? child.pid!;
+      if (((await about.json()) as { server_name?: string }).server_name === serverName) return;
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }

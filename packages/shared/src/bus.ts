@@ -33,6 +33,9 @@ const ANSWER_MS_MAX = 20_000;
 /** Hours of back-fill are not given up for one acknowledgement that is late. */
 const BACKFILL_ATTEMPTS_MAX = 6;
 const BACKFILL_PAUSE_MS = 500;
+/** How long a service that starts waits for the streams it needs. */
+const STREAMS_MS_MAX = 180_000;
+const STREAMS_LOOK_MS = 500;
 
 /** Opens the connection, and waits for NATS where it is not there yet; later breaks are mended by the client for ever. */
 export async function openBus(options: BusOptions): Promise<Bus> {
@@ -88,6 +91,21 @@ export async function ensureStreams(
         await bus.manager.streams.info(declared.name).catch(() => {
           throw error;
         });
+      }
+    }
+  }
+}
+
+/** Waits until whoever starts the platform has made the streams; a service may not make one. */
+export async function untilStreams(bus: Pick<Bus, "manager">): Promise<void> {
+  for (const { name } of Object.values(streams)) {
+    for (const untilMs = performance.now() + STREAMS_MS_MAX; ;) {
+      try {
+        await bus.manager.streams.info(name);
+        break;
+      } catch (error) {
+        if (performance.now() > untilMs) throw new Error(`there is no stream ${name}`, { cause: error });
+        await new Promise((resolve) => setTimeout(resolve, STREAMS_LOOK_MS));
       }
     }
   }

@@ -96,5 +96,12 @@ export const commonKnobs = {
     0,
     36_500,
   ),
+  stallSeconds: integer(
+    "STALL_SECONDS",
+    "a partition of which nothing was read or kept for so long, though something waits, makes the service unready",
+    60,
+    1,
+    3_600,
+  ),
   partitions: integer("PARTITIONS", "into how many partitions a new READINGS stream is divided", 16, 1, 1024),
 } as const;

@@ -11,6 +11,8 @@ const CONNECT_MS_MAX = 30_000;
 /** How long a service that starts waits for a PostgreSQL that does not answer yet. */
 const FIRST_ANSWER_MS_MAX = 180_000;
 const FIRST_ANSWER_PAUSE_MS = 500;
+/** No statement takes so long; a connection that a firewall has forgotten answers never, and TCP alone notices after 15 minutes. */
+const ANSWER_MS_MAX = 180_000;
 const POOL_SIZE = 6;
 
 // A bigint column holds stream sequences and counts, all far below 2^53.
@@ -25,6 +27,8 @@ export async function openDatabase(
     connectionString: databaseUrl,
     max: options.poolSize ?? POOL_SIZE,
     connectionTimeoutMillis: CONNECT_MS_MAX,
+    query_timeout: ANSWER_MS_MAX,
+    keepAlive: true,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS_MAX,
     application_name: options.name ?? "calibration",
   });
@@ -77,7 +81,7 @@ export function isDatabaseTrouble(error: unknown): boolean {
   }
   return (
     error instanceof Error &&
-    /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/.test(
+    /Connection terminated|Query read timeout|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable/.test(
       error.message,
     )
   );

@@ -2,19 +2,27 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Registry } from "prom-client";
+import type { Log } from "./log.ts";
 import { createHealthMetrics, createRegistry } from "./metrics.ts";
 
 export interface Health extends AsyncDisposable {
   registry: Registry;
   port: number;
-  /** Names what is wrong, or null once it is right again. Unready while anything is named. */
+  /** Names what is wrong, or null once it is right again. Unready, with a line in the log and a metric, while anything is named. */
   report(part: string, trouble: string | null): void;
   troubles(): Readonly<Record<string, string>>;
 }
 
-export async function openHealth(options: { service: string; host: string; port: number }): Promise<Health> {
+const START = "start";
+
+export async function openHealth(options: {
+  service: string;
+  host: string;
+  port: number;
+  log: Pick<Log, "warn" | "info">;
+}): Promise<Health> {
   const registry = createRegistry(options.service);
-  const troubles = new Map<string, string>([["start", "still starting"]]);
+  const troubles = new Map<string, string>([[START, "still starting"]]);
   createHealthMetrics(registry, troubles);
 
   const server: Server = createServer((request, response) => {
@@ -45,8 +53,13 @@ export async function openHealth(options: { service: string; host: string; port:
     registry,
     port: (server.address() as AddressInfo).port,
     report(part, trouble) {
-      if (trouble === null) troubles.delete(part);
-      else troubles.set(part, trouble);
+      if (trouble === null) {
+        if (troubles.delete(part) && part !== START) options.log.info({ part }, "it works again");
+      } else {
+        // The words may change while it lasts, as they do where they count the seconds; the log needs it once.
+        if (!troubles.has(part)) options.log.warn({ part, trouble }, "it does not work");
+        troubles.set(part, trouble);
+      }
     },
     troubles: () => Object.fromEntries(troubles),
     async [Symbol.asyncDispose]() {

@@ -7,7 +7,7 @@
  * A crash anywhere leaves the position where the facts are. Nobody acknowledges anything and nothing is decided twice;
  * a second owner by mistake finds another position than it read, and stops.
  */
-import type { ConsumerMessages, JsMsg } from "@nats-io/jetstream";
+import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import type pg from "pg";
 import type { Bus, Telling } from "./bus.ts";
 import { isBusTrouble, readingsStream, say } from "./bus.ts";
@@ -81,6 +81,8 @@ export interface HearingParts {
   metrics: StreamMetrics;
   log: Log;
   report(part: string, trouble: string | null): void;
+  /** After so long without a message, or without a batch's end, though something waits, something is wrong. */
+  stallMs: number;
   open(partition: number, position: Position): Promise<PartitionHandler>;
   /** Called for a partition this replica gives up or loses. */
   dropped?(partition: number): void;
@@ -88,11 +90,14 @@ export interface HearingParts {
 
 /** Trouble for which nobody is to blame but the moment: the partition is opened anew after a pause. */
 class PositionLost extends Error {}
+/** What a decision rests on is not there yet: the batch is begun again, and is not to blame. */
+export class NotYet extends Error {}
 
 export async function openHearing(parts: HearingParts): Promise<Hearing> {
   const { bus, presence, log, service } = parts;
   const stream = await readingsStream(bus);
   const running = new Map<number, { stop: AbortController; done: Promise<void> }>();
+  const readings: Readings = new Set();
   let closed = false;
 
   const reconcile = () => {
@@ -102,7 +107,7 @@ export async function openHearing(parts: HearingParts): Promise<Hearing> {
       if (owned && current === undefined) {
         const stop = new AbortController();
         parts.metrics.owned(partition);
-        const done = runPartition(parts, partition, stop.signal).finally(() => {
+        const done = runPartition(parts, readings, partition, stop.signal).finally(() => {
           running.delete(partition);
           parts.metrics.released(partition);
           if (!closed) reconcile();
@@ -116,6 +121,7 @@ export async function openHearing(parts: HearingParts): Promise<Hearing> {
     reconcile();
   });
   reconcile();
+  void readAnewAfterBreaks(bus, readings);
 
   return {
     hears: `${streams.readings.name}, ${stream.partitions} partitions, for ${service}`,
@@ -128,13 +134,31 @@ export async function openHearing(parts: HearingParts): Promise<Hearing> {
   };
 }
 
-async function runPartition(parts: HearingParts, partition: number, stop: AbortSignal): Promise<void> {
+/** What makes each open partition ask for its messages anew. */
+type Readings = Set<() => void>;
+
+/**
+ * After a break the client asks for its consumer once, and where a server that has just started answers that it is not
+ * ready, again only half a minute later. Opening the partition anew has no such pause.
+ */
+async function readAnewAfterBreaks(bus: Pick<Bus, "connection">, readings: Readings): Promise<void> {
+  for await (const status of bus.connection.status()) {
+    if (status.type === "reconnect") for (const readAnew of readings) readAnew();
+  }
+}
+
+async function runPartition(
+  parts: HearingParts,
+  readings: Readings,
+  partition: number,
+  stop: AbortSignal,
+): Promise<void> {
   const { log, service } = parts;
   const part = `partition ${partition}`;
   let pauseMs = RETRY_MS_MIN;
   while (!stop.aborted) {
     try {
-      await ownPartition(parts, partition, stop, () => {
+      await ownPartition(parts, readings, partition, stop, () => {
         pauseMs = RETRY_MS_MIN;
         parts.report(part, null);
       });
@@ -153,6 +177,7 @@ async function runPartition(parts: HearingParts, partition: number, stop: AbortS
 
 async function ownPartition(
   parts: HearingParts,
+  readings: Readings,
   partition: number,
   stop: AbortSignal,
   working: () => void,
@@ -183,15 +208,19 @@ async function ownPartition(
   const messages = await consumer.consume({ max_messages: BATCH_MESSAGES_MAX });
   const quit = () => void messages.close();
   stop.addEventListener("abort", quit, { once: true });
-  working();
+  readings.add(quit);
+  const stall = openStallWatch(parts, partition, consumer, quit);
 
   let oneByOne = begun.attempts > ATTEMPTS_IN_BATCHES;
   let attempts = begun.attempts;
   let telling: Promise<void> = Promise.resolve();
   try {
+    // Where nothing waits there is nothing to show for it; else the first batch that is kept shows that it works.
+    if ((await consumer.info()).num_pending === 0) working();
     for await (const taken of batches(messages, () => (oneByOne ? 1 : BATCH_MESSAGES_MAX))) {
       if (stop.aborted) break;
       const started = performance.now();
+      stall.began();
       metrics.waiting(partition, taken.length + messages.getPending());
       const refolded = taken.filter((message) => message.sequence <= kept);
       const heard = taken.filter((message) => message.sequence > kept);
@@ -203,7 +232,11 @@ async function ownPartition(
           lastSequence: refolded.at(-1)!.sequence,
         });
       }
-      if (heard.length === 0) continue;
+      if (heard.length === 0) {
+        stall.ended();
+        if (messages.getPending() === 0) working();
+        continue;
+      }
       const batch: Batch = {
         partition,
         streamCreated: stream.created,
@@ -222,6 +255,8 @@ async function ownPartition(
         return { ...came, counters };
       });
       kept = batch.lastSequence;
+      stall.ended();
+      working();
       begun.counters = outcome.counters;
       attempts = 0;
       if (givenUp) {
@@ -251,16 +286,68 @@ async function ownPartition(
       [service, partition, kept],
     );
   } catch (error) {
-    if (isDatabaseTrouble(error) || error instanceof PositionLost || isBusTrouble(error)) {
+    if (isDatabaseTrouble(error) || error instanceof PositionLost || error instanceof NotYet || isBusTrouble(error)) {
       await forgiveAttempt(database.pool, service, partition, kept);
     }
     throw error;
   } finally {
+    stall.close();
+    readings.delete(quit);
     stop.removeEventListener("abort", quit);
     await messages.close();
     await consumer.delete().catch(() => undefined);
   }
   if (!stop.aborted) throw new Error("the stream's messages ended");
+}
+
+/**
+ * Says when a partition stands still: a batch that is not kept, or messages that wait and do not come. Then the messages
+ * are asked for anew, which ends whatever hung there.
+ */
+function openStallWatch(
+  { report, log, stallMs }: HearingParts,
+  partition: number,
+  consumer: Pick<Consumer, "info">,
+  readAnew: () => void,
+): { began(): void; ended(): void; close(): void } {
+  const part = `partition ${partition}`;
+  let movedAt = performance.now();
+  let isKeeping = false;
+  let closed = false;
+  const say = (trouble: string) => {
+    if (closed) return;
+    log.warn({ partition, trouble }, "the partition stands still");
+    report(part, trouble);
+  };
+  const look = async () => {
+    if (performance.now() - movedAt < stallMs) return;
+    const seconds = Math.round((performance.now() - movedAt) / 1000);
+    if (isKeeping) return say(`a batch has not been kept for ${seconds} s`);
+    const waiting = await consumer.info().then(
+      (info) => info.num_pending + info.num_ack_pending,
+      (error: Error) => error,
+    );
+    if (waiting instanceof Error) say(`the stream cannot be read: ${waiting.message}`);
+    else if (waiting > 0 && performance.now() - movedAt >= stallMs) {
+      say(`nothing was read for ${seconds} s, and ${waiting} messages wait`);
+      readAnew();
+    }
+  };
+  const looking = setInterval(() => void look(), Math.max(250, stallMs / 6));
+  return {
+    began() {
+      movedAt = performance.now();
+      isKeeping = true;
+    },
+    ended() {
+      movedAt = performance.now();
+      isKeeping = false;
+    },
+    close() {
+      closed = true;
+      clearInterval(looking);
+    },
+  };
 }
 
 /** What is there now, in order: a batch ends where nothing more waits, or at its limits. */

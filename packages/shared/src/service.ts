@@ -1,12 +1,13 @@
 /** What every stream service opens, in this order; it closes in reverse. */
-import { openBus, ensureStreams, type Bus } from "./bus.ts";
+import { openBus, untilStreams, type Bus } from "./bus.ts";
 import { openDatabase, type Database } from "./database.ts";
 import { openHealth, type Health } from "./health.ts";
 import { openHearing, type Hearing, type PartitionHandler, type Position } from "./hear.ts";
 import { endWithParent } from "./lifetime.ts";
-import type { Log } from "./log.ts";
+import { createLog, type Log } from "./log.ts";
 import { createStreamMetrics } from "./metrics.ts";
 import { openPresence, type Presence } from "./presence.ts";
+import { openWatch } from "./watch.ts";
 
 export interface ServiceConfig {
   natsUrl: string;
@@ -15,24 +16,29 @@ export interface ServiceConfig {
   databaseUrl: string;
   metricsPort: number;
   metricsHost: string;
-  partitions: number;
+  logLevel: string;
+  stallSeconds: number;
 }
 
 export interface Plumbing extends AsyncDisposable {
   bus: Bus;
   database: Database;
   health: Health;
+  stallMs: number;
 }
 
 export async function openPlumbing(service: string, config: ServiceConfig): Promise<Plumbing> {
   endWithParent();
   await using stack = new AsyncDisposableStack();
-  const health = stack.use(await openHealth({ service, host: config.metricsHost, port: config.metricsPort }));
+  const log = createLog(service, config.logLevel);
+  const health = stack.use(await openHealth({ service, host: config.metricsHost, port: config.metricsPort, log }));
   const database = stack.use(await openDatabase(config.databaseUrl, { name: service }));
   const bus = stack.use(await openBus({ ...config, name: service }));
-  await ensureStreams(bus, { partitions: config.partitions });
+  await untilStreams(bus);
+  stack.use(openWatch({ service, bus, databaseUrl: config.databaseUrl, report: health.report }));
   const opened = stack.move();
-  return { bus, database, health, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  const stallMs = config.stallSeconds * 1000;
+  return { bus, database, health, stallMs, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 export interface StreamService extends AsyncDisposable {
@@ -43,7 +49,7 @@ export interface StreamService extends AsyncDisposable {
 /** Joins the service's replicas and hears the partitions that fall to this one. */
 export async function openStreamService(
   service: string,
-  { bus, database, health }: Plumbing,
+  { bus, database, health, stallMs }: Plumbing,
   log: Log,
   open: (partition: number, position: Position) => Promise<PartitionHandler>,
 ): Promise<StreamService> {
@@ -51,7 +57,7 @@ export async function openStreamService(
   const metrics = createStreamMetrics(health.registry, service);
   const presence = stack.use(await openPresence(bus, service));
   const hearing = stack.use(
-    await openHearing({ service, bus, database, presence, metrics, log, report: health.report, open }),
+    await openHearing({ service, bus, database, presence, metrics, log, report: health.report, stallMs, open }),
   );
   health.report("start", null);
   const opened = stack.move();

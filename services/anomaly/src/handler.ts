@@ -4,9 +4,10 @@ import type { IsolationForest } from "@calibration/models/isolation-forest.ts";
 import { learntIntervalS } from "@calibration/models/watchers.ts";
 import { admit, isReading, refreshFor, type Admitted } from "@calibration/shared/admission.ts";
 import type { Facts, SensorAt } from "@calibration/shared/facts.ts";
-import type { Batch, Heard, PartitionHandler, Position } from "@calibration/shared/hear.ts";
+import { NotYet, type Batch, type Heard, type PartitionHandler, type Position } from "@calibration/shared/hear.ts";
 import { count, type Counts } from "@calibration/shared/metrics.ts";
 import type { ModelCache } from "@calibration/shared/model-cache.ts";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Pool } from "pg";
 import {
   attendLate,
@@ -31,14 +32,19 @@ import {
   findOverdue,
   keepAttended,
   keepMemories,
-  keptBefore,
+  findRepeats,
+  ingestStandsAt,
   resolveKept,
   type AttendedSensor,
+  type Placed,
 } from "./store.ts";
 
 /** The large state is written when this much of the log has passed since. */
 const SNAPSHOT_READINGS = 50_000;
 const SNAPSHOT_MS = 60_000;
+/** How long a batch waits for ingest before it is begun again, and how often it looks. */
+const INGEST_MS_MAX = 5_000;
+const INGEST_LOOK_MS = 20;
 
 interface Resolution {
   sensor_id: number;
@@ -74,6 +80,7 @@ export function judgeReadings(parts: {
     async decide(batch) {
       const admitted = await admitAll(batch);
       const overdue = await loadAll(batch, admitted);
+      const repeats = await repeatsAmong(batch, admitted);
       const touched = new Map<number, AttendedSensor>();
       const counts: Counts = {};
       const resolutionsOfOld: Resolution[] = [];
@@ -82,7 +89,7 @@ export function judgeReadings(parts: {
       for (const message of batch.messages) {
         if (isReading(message)) {
           const one = bySequence.get(message.sequence);
-          if (one !== undefined) await attendMessage(one, touched, counts);
+          if (one !== undefined) attendMessage(one, repeats, touched, counts);
         } else if (message.subject.startsWith("ticks.")) attendTicks(message, overdue, touched);
         else attendResolutionOf(message, touched, resolutionsOfOld);
       }
@@ -208,11 +215,37 @@ export function judgeReadings(parts: {
     return fresh;
   }
 
-  async function attendMessage(
+  /**
+   * The late readings that are repeats. Only the whole log can tell, and what it brought so far stands in `readings`; so
+   * ingest must have passed them. Without that wait a repeat was judged again whenever ingest was behind.
+   */
+  async function repeatsAmong(batch: Batch, admitted: readonly Admitted[]): Promise<Set<string>> {
+    const newest = new Map<number, number>();
+    const late: Placed[] = [];
+    for (const { message, sensor, parsed } of admitted) {
+      const { sensorId } = sensor!;
+      for (const { timestampMs, quality } of parsed.readings) {
+        if (quality === "bad") continue;
+        if (timestampMs > (newest.get(sensorId) ?? sensors.get(sensorId)!.attention.newestMs ?? -Infinity))
+          newest.set(sensorId, timestampMs);
+        else late.push({ sensorId, timestampMs, sequence: message.sequence });
+      }
+    }
+    if (late.length === 0) return new Set();
+    const { sequence } = late.at(-1)!;
+    for (const untilMs = performance.now() + INGEST_MS_MAX; ; await pause(INGEST_LOOK_MS)) {
+      if ((await ingestStandsAt(pool, partition, batch.streamCreated)) >= sequence) break;
+      if (performance.now() > untilMs) throw new NotYet(`ingest has not come to ${sequence} of partition ${partition}`);
+    }
+    return new Set((await findRepeats(pool, late)).map(nameOf));
+  }
+
+  function attendMessage(
     { message, sensor, parsed }: Admitted,
+    repeats: Set<string>,
     touched: Map<number, AttendedSensor>,
     counts: Counts,
-  ): Promise<void> {
+  ): void {
     const known = sensors.get(sensor!.sensorId)!;
     const attended = touch(sensor!, touched);
     const context = contextOf(sensor!);
@@ -224,12 +257,11 @@ export function judgeReadings(parts: {
         attended.changes.push(...mark(message, attendPresence(attention, memory, reading, sensor!.body)));
         continue;
       }
-      if (
-        !isNew &&
-        (isAmongRecent(memory, one.timestampMs) ||
-          (await keptBefore(pool, sensor!.sensorId, one.timestampMs, message.sequence)))
-      ) {
-        continue;
+      if (!isNew) {
+        const name = nameOf({ sensorId: sensor!.sensorId, timestampMs: one.timestampMs, sequence: message.sequence });
+        if (repeats.has(name) || isAmongRecent(memory, one.timestampMs)) continue;
+        // The same instant again in this very message is a repeat too.
+        repeats.add(name);
       }
       const { changes, method, fallbackReason } = isNew
         ? attendReading(attention, memory, reading, context)
@@ -251,7 +283,9 @@ export function judgeReadings(parts: {
     overdue: ReadonlyMap<number, { site: string; key: string }>,
     touched: Map<number, AttendedSensor>,
   ): void {
-    for (const [sensorId, { site, key }] of overdue) {
+    // What the same batch brought may be missed by its tick already; the tables do not know of it yet.
+    const watched = new Map([...overdue, ...touched]);
+    for (const [sensorId, { site, key }] of watched) {
       const sensor = facts.at(site, key, message.storedMs);
       const known = sensors.get(sensorId);
       if (sensor === null || known === undefined || sensor.sensorId !== sensorId) continue;
@@ -295,6 +329,8 @@ export function judgeReadings(parts: {
     snapshotAt = performance.now();
   }
 }
+
+const nameOf = ({ sensorId, timestampMs, sequence }: Placed): string => `${sequence} ${sensorId} ${timestampMs}`;
 
 const mark = (message: Heard, changes: readonly Change[]) =>
   changes.map((change) => ({ ...change, sequence: message.sequence, traceparent: message.traceparent }));

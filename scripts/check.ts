@@ -7,6 +7,7 @@ const steps: [name: string, command: string, ...args: string[]][] = [
   ["format", "oxfmt", "--check", "."],
   ["lint", "oxlint", "--type-aware", "--deny-warnings"],
   ["types", "tsc", "--noEmit"],
+  ["dead code", "knip", "--no-config-hints"],
   ["types of the dashboard", "tsc", "--noEmit", "-p", "packages/dashboard"],
   ["unit tests", "vitest", "run", "--project", "unit", "--reporter", "dot"],
 ];

@@ -12,7 +12,6 @@ export interface CalibrationPair {
   readonly corrected: number;
 }
 
-export const CALIBRATIONS_MIN = 5;
 export const CALIBRATIONS_WITH_READINGS_MIN = 3;
 /** Older calibrations than the newest so many say little of the sensor as it is. */
 export const CALIBRATIONS_FITTED_MAX = 200;

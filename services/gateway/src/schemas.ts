@@ -62,12 +62,6 @@ export const Sensor = Type.Object({
   open_anomalies: Type.Integer({ description: "alarms and flags" }),
 });
 
-export const ReadingToPost = Type.Object({
-  sensor_id: Type.Integer(),
-  raw_value: Type.Unknown(),
-  timestamp: Type.Optional(Instant),
-  quality: Type.Optional(Type.Unknown()),
-});
 export const CalibrationToCreate = Type.Object(
   {
     sensor_id: Type.Integer(),

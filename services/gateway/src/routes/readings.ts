@@ -90,7 +90,7 @@ export function readingRoutes(scope: FastifyInstance, parts: Parts): void {
 
   app.post(
     "/api/readings",
-    { config: { access: "publish" }, bodyLimit: READINGS_BODY_BYTES_MAX, schema: { body: Type.Unknown() } },
+    { config: { access: "publish" }, bodyLimit: READINGS_BODY_BYTES_MAX, schema: { body: PostedBody } },
     async ({ body, identity, headers }, reply) => {
       const elements: unknown[] = Array.isArray(body) ? body : [body];
       if (elements.length > READINGS_PER_MESSAGE_MAX)
@@ -185,6 +185,11 @@ async function sparklines(pool: pg.Pool, ids: readonly number[], sites: string[]
   );
   return rows;
 }
+
+/** Its elements are judged one by one: a wrong one is told by its index, and the others are accepted. */
+const PostedBody = Type.Unknown({
+  description: `one {sensor_id, raw_value, timestamp?, quality?}, or an array of at most ${READINGS_PER_MESSAGE_MAX} of these, each with its timestamp`,
+});
 
 interface PostedReading {
   sensor_id?: unknown;

@@ -3,10 +3,14 @@ import { SERVICE_USERS } from "@calibration/servers/nats-config.ts";
 import { freePort } from "@calibration/servers/ports.ts";
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { LOCAL, NOT_RUNNING, readEndpoints, ROOT } from "./local/endpoints.ts";
+import { changeEndpoints, LOCAL, NOT_RUNNING, readEndpoints, ROOT } from "./local/endpoints.ts";
 
-const [name] = process.argv.slice(2);
-if (!SERVICE_USERS.some((known) => known === name)) {
+/** Above those of the six that `npm start` starts. */
+const METRICS_PORT_FIRST = 9110;
+const GATEWAY_PORT_FIRST = 8081;
+
+const name = SERVICE_USERS.find((known) => known === process.argv[2]);
+if (name === undefined) {
   console.error(`npm run service -- NAME, where NAME is one of ${SERVICE_USERS.join(", ")}`);
   process.exit(2);
 }
@@ -16,20 +20,37 @@ if (endpoints === null) {
   process.exit(1);
 }
 const secrets = JSON.parse(readFileSync(`${LOCAL}/secrets.json`, "utf8")) as Record<string, string>;
+const { port: metricsPort } = await freePort(METRICS_PORT_FIRST);
+const metrics = `http://127.0.0.1:${metricsPort}/metrics`;
 const child = spawn(process.execPath, [`services/${name}/src/main.ts`], {
   cwd: ROOT,
   stdio: ["pipe", "inherit", "inherit"],
   env: {
     PATH: process.env["PATH"] ?? "",
+    NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? `${ROOT}.local/compile-cache`,
     STOP_WITH_PARENT: "1",
+    METRICS_PORT: String(metricsPort),
     NATS_URL: endpoints.nats,
     NATS_USER: name,
     NATS_PASSWORD: secrets[`nats_${name}`],
     DATABASE_URL: endpoints.postgres,
     ...(name === "gateway"
-      ? { PORT: String((await freePort(8081)).port), BOOTSTRAP_TOKENS: JSON.stringify(endpoints.tokens) }
+      ? { PORT: String((await freePort(GATEWAY_PORT_FIRST)).port), BOOTSTRAP_TOKENS: JSON.stringify(endpoints.tokens) }
       : {}),
   },
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
-child.once("exit", (code) => process.exit(code ?? 1));
+const { pid } = child;
+if (pid !== undefined) {
+  changeEndpoints((shown) => {
+    (shown.pids[name] ??= []).push(pid);
+    (shown.metrics[name] ??= []).push(metrics);
+  });
+}
+child.once("exit", (code) => {
+  changeEndpoints((shown) => {
+    shown.pids[name] = (shown.pids[name] ?? []).filter((other) => other !== pid);
+    shown.metrics[name] = (shown.metrics[name] ?? []).filter((other) => other !== metrics);
+  });
+  process.exit(code ?? 1);
+});

@@ -17,7 +17,15 @@ import { parseArgs } from "node:util";
 import type pg from "pg";
 import { HISTORY_READINGS, makeCalibrations, makeSensors, publishHistory } from "./demo/history.ts";
 import { DEMO_SENSORS, HISTORY_DAYS, MINUTE_MS } from "./demo/plant.ts";
-import { LOCAL, readEndpoints, removeEndpoints, ROOT, writeEndpoints, type Endpoints } from "./local/endpoints.ts";
+import {
+  changeEndpoints,
+  LOCAL,
+  readEndpoints,
+  removeEndpoints,
+  ROOT,
+  writeEndpoints,
+  type Endpoints,
+} from "./local/endpoints.ts";
 import { createRest, type Rest } from "./local/rest.ts";
 import { startProcess, type StartedProcess } from "./local/services.ts";
 
@@ -138,9 +146,11 @@ async function run(): Promise<void> {
   };
   // A service that was started again has another number than the one that was written down.
   for (const [name, service] of Object.entries(services)) {
+    let known = service.pid();
     service.onRestart((pid) => {
       endpoints.pids[name] = [pid];
-      if (readEndpoints() !== null) writeEndpoints(endpoints);
+      changeEndpoints(({ pids }) => (pids[name] = [pid, ...(pids[name] ?? []).filter((other) => other !== known)]));
+      known = pid;
     });
   }
   if (options.demo) {

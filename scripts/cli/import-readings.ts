@@ -1,11 +1,13 @@
-/** `npm run import-readings`: back-fills a sensor's history from a CSV, through the same door as any reading. */
-import { openBus, publishBackfill, type Bus } from "@calibration/shared/bus.ts";
-import { readTimestamp } from "@calibration/shared/reading.ts";
+/**
+ * `npm run import-readings`: back-fills a sensor's history from a CSV, through the same door as any reading. The file is
+ * read twice, to know its span and its faults before anything is sent, so that it never has to fit into memory.
+ */
+import { openBus, publishBackfill } from "@calibration/shared/bus.ts";
 import { subjects } from "@calibration/shared/topology.ts";
 import { SingleBar } from "cli-progress";
-import { parse } from "csv-parse";
-import { createReadStream, existsSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
+import { ColumnMissing, csvReadings, type CsvReading } from "../local/csv.ts";
 import { NOT_RUNNING, reach } from "../local/endpoints.ts";
 import { readOptions, wrongUsage } from "../local/options.ts";
 import { createRest, RestError } from "../local/rest.ts";
@@ -19,12 +21,6 @@ const READINGS_PER_MESSAGE = 1000;
 const PROBLEMS_SHOWN = 20;
 /** A replay sends what came due together. */
 const REPLAY_MS = 200;
-const LAST_COLUMNS = 2;
-
-interface Row {
-  timestamp: number;
-  value: number;
-}
 
 const { values, positionals } = readOptions(
   USAGE,
@@ -40,6 +36,7 @@ const { values, positionals } = readOptions(
 const sensorId = Number(values["sensor-id"]);
 const speed = values.speed === undefined ? null : Number(values.speed);
 const [file] = positionals;
+const columns = { timestamp: values["timestamp-column"], value: values["value-column"] };
 if (!(Number.isInteger(sensorId) && sensorId > 0))
   wrongUsage(USAGE, `--sensor-id is a number, and not ${values["sensor-id"] ?? "left out"}`);
 if (file === undefined || positionals.length > 1) wrongUsage(USAGE, "name one CSV file");
@@ -62,15 +59,18 @@ const sensor = await createRest(gatewayUrl, token)<{ site: string; key: string }
   );
   process.exit(1);
 });
-const { rows, problems } = await readRows(file, values["timestamp-column"], values["value-column"]);
-for (const problem of problems.slice(0, PROBLEMS_SHOWN)) console.error(problem);
-if (problems.length > PROBLEMS_SHOWN) console.error(`… and ${problems.length - PROBLEMS_SHOWN} more`);
-if (rows.length === 0) {
-  console.error(`No usable row in ${file}; ${problems.length} skipped.`);
+const survey = await surveyFile(file).catch((error: unknown) => {
+  if (error instanceof ColumnMissing) wrongUsage(USAGE, error.message);
+  console.error(`${file} is no CSV file: ${(error as Error).message}`);
+  process.exit(1);
+});
+for (const problem of survey.shown) console.error(problem);
+if (survey.skipped > survey.shown.length) console.error(`… and ${survey.skipped - survey.shown.length} more`);
+if (survey.readings === 0) {
+  console.error(`No usable row in ${file}; ${survey.skipped} skipped.`);
   process.exit(1);
 }
-rows.sort((a, b) => a.timestamp - b.timestamp);
-const shiftMs = values["shift-to-now"] === true ? Date.now() - rows.at(-1)!.timestamp : 0;
+const shiftMs = values["shift-to-now"] === true ? Date.now() - survey.lastMs : 0;
 await using bus = await openBus({
   natsUrl,
   natsUser: plant.user,
@@ -80,76 +80,89 @@ await using bus = await openBus({
 const bar = process.stdout.isTTY
   ? new SingleBar({ format: "{bar} {value} of {total} readings, {eta_formatted} left" })
   : null;
-bar?.start(rows.length, 0);
-if (speed === null) await sendAll(bus, rows);
-else await replay(bus, rows, speed);
+bar?.start(survey.readings, 0);
+const readings = survey.inOrder ? readingsOf(file) : sortedReadings(file, survey.readings);
+await (speed === null ? sendAll(readings) : replay(readings, speed));
 bar?.stop();
-const [first, last] = [rows[0]!, rows.at(-1)!].map(({ timestamp }) => new Date(timestamp + shiftMs).toISOString());
+const [first, last] = [survey.firstMs, survey.lastMs].map((ms) => new Date(ms + shiftMs).toISOString());
 console.log(
-  `${rows.length} readings of sensor ${sensorId} published, ${first} to ${last}; ${problems.length} rows skipped.`,
+  `${survey.readings} readings of sensor ${sensorId} published, ${first} to ${last}; ${survey.skipped} rows skipped.`,
 );
 
-async function readRows(
-  path: string,
-  timestampColumn: string,
-  valueColumn: string,
-): Promise<{ rows: Row[]; problems: string[] }> {
-  const found: Row[] = [];
-  const wrong: string[] = [];
-  const parser = createReadStream(path).pipe(
-    parse({ columns: true, bom: true, info: true, relax_column_count: true, skip_empty_lines: true, trim: true }),
-  );
-  for await (const { record, info } of parser as AsyncIterable<{
-    record: Record<string, string>;
-    info: { lines: number };
-  }>) {
-    if (!(timestampColumn in record) || !(valueColumn in record)) {
-      if (found.length + wrong.length === 0)
-        wrongUsage(
-          USAGE,
-          `${path} has no columns "${timestampColumn}" and "${valueColumn}"; it has ${Object.keys(record).join(", ")}`,
-        );
-      wrong.push(`line ${info.lines}: fewer than ${LAST_COLUMNS} columns`);
+interface Survey {
+  readings: number;
+  skipped: number;
+  /** The first problems, for people. */
+  shown: string[];
+  firstMs: number;
+  lastMs: number;
+  inOrder: boolean;
+}
+
+async function surveyFile(path: string): Promise<Survey> {
+  const found: Survey = { readings: 0, skipped: 0, shown: [], firstMs: Infinity, lastMs: -Infinity, inOrder: true };
+  for await (const row of csvReadings(path, columns)) {
+    if ("problem" in row) {
+      if (found.skipped++ < PROBLEMS_SHOWN) found.shown.push(row.problem);
       continue;
     }
-    const timestamp = timestampOf(record[timestampColumn]!);
-    const text = record[valueColumn]!;
-    const value = text === "" ? NaN : Number(text);
-    if (typeof timestamp === "string") wrong.push(`line ${info.lines}: ${timestamp}: "${record[timestampColumn]}"`);
-    else if (!Number.isFinite(value)) wrong.push(`line ${info.lines}: "${text}" is no number`);
-    else found.push({ timestamp, value });
+    found.readings++;
+    if (row.timestamp < found.lastMs) found.inOrder = false;
+    found.firstMs = Math.min(found.firstMs, row.timestamp);
+    found.lastMs = Math.max(found.lastMs, row.timestamp);
   }
-  return { rows: found, problems: wrong };
+  return found;
 }
 
-/** As a message may carry it, and also as tables write it: "2014-04-01 00:00:00", in UTC; or a reason why not. */
-function timestampOf(text: string): number | string {
-  if (/^\d+$/.test(text)) return readTimestamp(text.length <= 10 ? Number(text) * 1000 : Number(text));
-  const plain = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)$/.exec(text);
-  return readTimestamp(plain === null ? text : `${plain[1]}T${plain[2]}Z`);
+async function* readingsOf(path: string): AsyncGenerator<CsvReading> {
+  for await (const row of csvReadings(path, columns)) if (!("problem" in row)) yield row;
 }
 
-async function send(to: Bus, part: readonly Row[]): Promise<void> {
+/** A file whose newest row comes first would arrive as late readings, which are judged by less: 20 bytes a row put it in order. */
+async function* sortedReadings(path: string, count: number): AsyncGenerator<CsvReading> {
+  const timestamps = new Float64Array(count);
+  const numbers = new Float64Array(count);
+  let rows = 0;
+  for await (const { timestamp, value } of readingsOf(path)) {
+    timestamps[rows] = timestamp;
+    numbers[rows++] = value;
+  }
+  const order = Uint32Array.from({ length: rows }, (_, n) => n).sort(
+    (a, b) => timestamps[a]! - timestamps[b]! || a - b,
+  );
+  for (const n of order) yield { timestamp: timestamps[n]!, value: numbers[n]! };
+}
+
+async function send(part: readonly CsvReading[]): Promise<void> {
+  if (part.length === 0) return;
   const body = part.map(({ timestamp, value }) => ({ value, timestamp: timestamp + shiftMs }));
-  await publishBackfill(to, subjects.reading(sensor.site, sensor.key), JSON.stringify(body));
+  await publishBackfill(bus, subjects.reading(sensor.site, sensor.key), JSON.stringify(body));
   bar?.increment(part.length);
 }
 
-async function sendAll(to: Bus, all: readonly Row[]): Promise<void> {
-  for (let from = 0; from < all.length; from += READINGS_PER_MESSAGE)
-    await send(to, all.slice(from, from + READINGS_PER_MESSAGE));
+async function sendAll(all: AsyncIterable<CsvReading>): Promise<void> {
+  let part: CsvReading[] = [];
+  for await (const reading of all) {
+    part.push(reading);
+    if (part.length < READINGS_PER_MESSAGE) continue;
+    await send(part);
+    part = [];
+  }
+  await send(part);
 }
 
 /** Each reading when its turn comes; the first one at once. */
-async function replay(to: Bus, all: readonly Row[], times: number): Promise<void> {
+async function replay(all: AsyncIterable<CsvReading>, times: number): Promise<void> {
   const begunMs = performance.now();
-  const startMs = all[0]!.timestamp;
-  for (let next = 0; next < all.length;) {
-    const reachedMs = startMs + (performance.now() - begunMs) * times;
-    let until = next;
-    while (until < all.length && all[until]!.timestamp <= reachedMs && until - next < READINGS_PER_MESSAGE) until++;
-    if (until > next) await send(to, all.slice(next, until));
-    else await pause(REPLAY_MS);
-    next = until;
+  const reachedMs = () => survey.firstMs + (performance.now() - begunMs) * times;
+  let due: CsvReading[] = [];
+  for await (const reading of all) {
+    if (reading.timestamp > reachedMs() || due.length === READINGS_PER_MESSAGE) {
+      await send(due);
+      due = [];
+    }
+    while (reading.timestamp > reachedMs()) await pause(REPLAY_MS);
+    due.push(reading);
   }
+  await send(due);
 }

@@ -1,5 +1,5 @@
 /** Where the running platform is found: written by `npm start` when it is ready, removed when it stops. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -18,11 +18,22 @@ export interface Endpoints {
   pids: Record<string, number[]>;
 }
 
-export const writeEndpoints = (endpoints: Endpoints): void =>
-  writeFileSync(FILE, `${JSON.stringify(endpoints, null, 2)}\n`, { mode: 0o600 });
+/** Whole or not at all: a command may read it at any moment. */
+export function writeEndpoints(endpoints: Endpoints): void {
+  writeFileSync(`${FILE}.part`, `${JSON.stringify(endpoints, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${FILE}.part`, FILE);
+}
 export const removeEndpoints = (): void => rmSync(FILE, { force: true });
 export const readEndpoints = (): Endpoints | null =>
   existsSync(FILE) ? (JSON.parse(readFileSync(FILE, "utf8")) as Endpoints) : null;
+
+/** Changes what stands there now, while the platform runs; a replica that was added by hand has written there as well. */
+export function changeEndpoints(change: (endpoints: Endpoints) => void): void {
+  const endpoints = readEndpoints();
+  if (endpoints === null) return;
+  change(endpoints);
+  writeEndpoints(endpoints);
+}
 
 /** What a command needs of a running platform; the environment goes before the file. Null where neither says. */
 export interface Reach {

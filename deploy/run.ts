@@ -13,8 +13,14 @@ if (name === "secrets") {
     method: "POST",
     headers: { authorization: `Bearer ${readSecrets().admin}` },
   });
+  if (!response.ok) throw new Error(`the gateway answers ${response.status}: ${await response.text()}`);
   const { code } = (await response.json()) as { code: string };
-  console.log(`${process.env["PUBLIC_URL"] || "http://127.0.0.1:8080"}/?code=${code}`);
+  const ports = process.env["GATEWAY_PORTS"] || "8080";
+  const { PUBLIC_URL: address } = process.env;
+  console.log(`${address || `http://127.0.0.1:${ports.split("-")[0]!}`}/?code=${code}`);
+  // A container does not know under which port of a range it is reached; its code is good at every gateway.
+  if (!address && ports.includes("-"))
+    console.error(`or another port of ${ports}: docker compose port gateway 8080 names one`);
 } else {
   Object.assign(process.env, environmentOf(name, readSecrets(), process.env));
   // The commands read their arguments where a program's are.

@@ -5,8 +5,10 @@ import { chownSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 
 export const DIRECTORY = process.env["SECRETS_DIRECTORY"] ?? "/secrets";
 const FILE = `${DIRECTORY}/secrets.json`;
-/** The user `node` of the image, which the services run as. */
+/** The user `node` of the image, which the services run as, and nats-server too. */
 const SERVICE_UID = 1000;
+/** The volume of nats-server, which is root's until somebody gives it away. */
+const NATS_DIRECTORY = "/data";
 const POSTGRES_DATABASE = "calibration";
 
 export type Secrets = Record<
@@ -24,16 +26,16 @@ export function makeSecrets(env: NodeJS.ProcessEnv): void {
     "viewer",
     "plant",
   ]);
-  chownSync(FILE, SERVICE_UID, SERVICE_UID);
   writeFileSync(`${DIRECTORY}/postgres_password`, secrets.postgres, { mode: 0o600 });
   // Plant gateways fenced to a site: PLANT_USERS='[{"user": "north", "password": "…", "site": "north"}]'.
   const plants = JSON.parse(env["PLANT_USERS"] || "[]") as PlantUser[];
   const users = Object.fromEntries(USERS.map((user) => [user, secrets[`nats_${user}`]])) as NatsUsers;
   writeFileSync(
     `${DIRECTORY}/nats.conf`,
-    natsConfig({ host: "0.0.0.0", port: 4222, monitorPort: 8222, storeDirectory: "/data", users, plants }),
+    natsConfig({ host: "0.0.0.0", port: 4222, monitorPort: 8222, storeDirectory: NATS_DIRECTORY, users, plants }),
     { mode: 0o600 },
   );
+  for (const path of [FILE, `${DIRECTORY}/nats.conf`, NATS_DIRECTORY]) chownSync(path, SERVICE_UID, SERVICE_UID);
 }
 
 export function readSecrets(): Secrets {

@@ -58,13 +58,7 @@ export async function openPlant(
   await using stack = new AsyncDisposableStack();
   const { databaseUrl, drop } = await cloneDatabase();
   stack.defer(drop);
-  const nats = stack.use(
-    await openTestNats({
-      localDirectory: inject("localDirectory"),
-      natsBinary: inject("natsBinary"),
-      plants: options.plants ?? [],
-    }),
-  );
+  const nats = stack.use(await openNats(options.plants ?? []));
   const database = stack.use(await openDatabase(databaseUrl, { name: "test" }));
   const bus = stack.use(
     await openBus({ natsUrl: nats.url, natsUser: "admin", natsPassword: nats.users.admin, name: "test" }),
@@ -109,6 +103,18 @@ export async function openPlant(
   const opened = stack.move();
   plant[Symbol.asyncDispose] = () => opened.disposeAsync();
   return plant;
+}
+
+async function openNats(plants: readonly PlantUser[]): Promise<TestNats> {
+  const embedded = () =>
+    openTestNats({ localDirectory: inject("localDirectory"), natsBinary: inject("natsBinary"), plants });
+  const container = inject("natsContainer");
+  if (container === null) return embedded();
+  const { openNatsContainer } = await import("./containers.ts");
+  return openNatsContainer({ ...container, plants }).catch((error: unknown) => {
+    console.log(`servers: a NATS container did not start (${String(error)}); nats-server takes its place`);
+    return embedded();
+  });
 }
 
 async function cloneDatabase(): Promise<{ databaseUrl: string; drop: () => Promise<void> }> {

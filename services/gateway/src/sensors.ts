@@ -40,17 +40,19 @@ export interface SensorRow {
   open_anomalies: number;
 }
 
-export const SENSOR_QUERY = `
-  select s.*, l.raw_value as value, l.timestamp as newest, l.readings, d.drift, d.baseline as measured_baseline, d.span,
-         d.body->'last' as last_means, (d.body->'open'->>'sum')::float8 as open_sum, (d.body->'open'->>'count')::float8 as open_count,
-         st.learning, st.learnt_interval_s, coalesce(a.alarms, 0)::int as alarms, coalesce(a.grave, 0)::int as grave_alarms, coalesce(a.open, 0)::int as open_anomalies
-    from sensors s
-    left join sensor_latest l on l.sensor_id = s.id
-    left join sensor_drift d on d.sensor_id = s.id
-    left join sensor_status st on st.sensor_id = s.id
-    left join lateral (
-      select count(*) as open, count(*) filter (where alarm) as alarms, count(*) filter (where alarm and severity in ('High', 'Critical')) as grave
-        from anomalies where sensor_id = s.id and not resolved) a on true`;
+export const SENSOR_COLUMNS = `
+  s.*, l.raw_value as value, l.timestamp as newest, l.readings, d.drift, d.baseline as measured_baseline, d.span,
+  d.body->'last' as last_means, (d.body->'open'->>'sum')::float8 as open_sum, (d.body->'open'->>'count')::float8 as open_count,
+  st.learning, st.learnt_interval_s, coalesce(a.alarms, 0)::int as alarms, coalesce(a.grave, 0)::int as grave_alarms,
+  coalesce(a.open, 0)::int as open_anomalies`;
+export const SENSOR_JOINS = `
+  left join sensor_latest l on l.sensor_id = s.id
+  left join sensor_drift d on d.sensor_id = s.id
+  left join sensor_status st on st.sensor_id = s.id
+  left join lateral (
+    select count(*) as open, count(*) filter (where alarm) as alarms, count(*) filter (where alarm and severity in ('High', 'Critical')) as grave
+      from anomalies where sensor_id = s.id and not resolved) a on true`;
+export const SENSOR_QUERY = `select ${SENSOR_COLUMNS} from sensors s ${SENSOR_JOINS}`;
 
 const SENSOR_ID_MAX = 2 ** 31 - 1;
 /** |drift| from which a sensor is in warning, percent. */

@@ -5,7 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Type } from "typebox";
 import type { Identity } from "../auth.ts";
 import { readOptionalInstant } from "../instants.ts";
-import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor } from "../paging.ts";
+import { listPage, pageQuery } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
 import { Anomaly, AnomalyChange, anomalyFilter, IdParams, listOf } from "../schemas.ts";
 import { typed, type Parts } from "../server.ts";
@@ -25,7 +25,8 @@ const anomalyBody = ({ site: _site, key: _key, ...row }: AnomalyRow): AnomalyBod
   resolved_at: row.resolved_at?.toISOString() ?? null,
 });
 
-const QUERY = "select a.*, s.site, s.key from anomalies a join sensors s on s.id = a.sensor_id";
+const COLUMNS = "a.*, s.site, s.key";
+const FROM = "anomalies a join sensors s on s.id = a.sensor_id";
 /** The anomaly service, which alone closes episodes, has so long to do it. */
 const RESOLUTION_MS_MAX = 8_000;
 const LOOK_AGAIN_MS = 50;
@@ -34,7 +35,7 @@ export function anomalyRoutes(scope: FastifyInstance, { pool, bus, partitions }:
   const app = typed(scope);
   const find = async (id: number, { sites }: Identity): Promise<AnomalyRow> => {
     const { rows } = await pool.query<AnomalyRow>(
-      `${QUERY} where a.id = $1 and ($2::text[] is null or s.site = any($2))`,
+      `select ${COLUMNS} from ${FROM} where a.id = $1 and ($2::text[] is null or s.site = any($2))`,
       [id, sites],
     );
     if (rows[0] === undefined) throw new Problem("not_found", `there is no anomaly ${id}`);
@@ -47,33 +48,28 @@ export function anomalyRoutes(scope: FastifyInstance, { pool, bus, partitions }:
       config: { access: "read" },
       schema: { querystring: Type.Object({ ...pageQuery, ...anomalyFilter }), response: { 200: listOf(Anomaly) } },
     },
-    async ({ query, identity }) => {
-      const { sql, after } = direction(query);
-      const cursor = readCursor(query, 2);
-      const { rows } = await pool.query<AnomalyRow>(
-        `${QUERY}
-        where ($1::text[] is null or s.site = any($1)) and ($2::int is null or a.sensor_id = $2) and ($3::text is null or a.type = $3)
-          and ($4::text is null or a.severity = $4) and ($5::boolean is null or a.resolved = $5) and ($6::boolean is null or a.alarm = $6)
-          and ($7::timestamptz is null or a.timestamp >= $7) and ($8::timestamptz is null or a.timestamp < $8) and ($9::text is null or a.method = $9)
-          and ($10::timestamptz is null or (a.timestamp, a.id) ${after} ($10, $11))
-        order by a.timestamp ${sql}, a.id ${sql} limit $12`,
-        [
-          identity.sites,
-          query.sensor_id ?? null,
-          query.type ?? null,
-          query.severity ?? null,
-          query.resolved ?? null,
-          query.alarm ?? null,
-          readOptionalInstant("/from", query.from),
-          readOptionalInstant("/to", query.to),
-          query.method ?? null,
-          cursor === null ? null : new Date(cursor[0]!),
-          cursor?.[1] ?? null,
-          (query.limit ?? LIMIT_DEFAULT) + 1,
+    ({ query, identity }) =>
+      listPage<AnomalyRow, AnomalyBody>(pool, query, {
+        columns: COLUMNS,
+        from: FROM,
+        where: [
+          ["s.site = any($)", identity.sites],
+          ["a.sensor_id = $", query.sensor_id],
+          ["a.type = $", query.type],
+          ["a.severity = $", query.severity],
+          ["a.method = $", query.method],
+          ["a.resolved = $", query.resolved],
+          ["a.alarm = $", query.alarm],
+          ["a.timestamp >= $", readOptionalInstant("/from", query.from)],
+          ["a.timestamp < $", readOptionalInstant("/to", query.to)],
         ],
-      );
-      return pageOf(rows, query, anomalyBody, (row) => [row.timestamp.toISOString(), row.id]);
-    },
+        key: [
+          ["a.timestamp", "timestamptz"],
+          ["a.id", "bigint"],
+        ],
+        keyOf: (row) => [row.timestamp.toISOString(), row.id],
+        body: anomalyBody,
+      }),
   );
 
   app.get(

@@ -5,7 +5,7 @@ import type { FastifyInstance } from "fastify";
 import { setTimeout as pause } from "node:timers/promises";
 import { Type } from "typebox";
 import { readInstant } from "../instants.ts";
-import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor } from "../paging.ts";
+import { listPage, pageQuery } from "../paging.ts";
 import { invalid } from "../problem.ts";
 import { Calibration, CalibrationToCreate, listOf } from "../schemas.ts";
 import { findSensor } from "../sensors.ts";
@@ -32,9 +32,9 @@ const calibrationBody = (row: CalibrationRow) => ({
 });
 
 /** `raw_value` is looked up when it is asked for: readings from before a calibration may come in after it. */
-const QUERY = `
-  select c.id, c.sensor_id, c.method, c.params, c.corrected_value, c.applied_at, before.raw_value
-    from calibrations c join sensors s on s.id = c.sensor_id
+const COLUMNS = "c.id, c.sensor_id, c.method, c.params, c.corrected_value, c.applied_at, before.raw_value";
+const FROM = "calibrations c join sensors s on s.id = c.sensor_id";
+const WITH_RAW_VALUE = `
     left join lateral (
       select avg(raw_value::numeric)::float8 as raw_value from (
         select raw_value from readings r where r.sensor_id = c.sensor_id and r.timestamp < c.applied_at and r.quality = 0
@@ -52,24 +52,22 @@ export function calibrationRoutes(scope: FastifyInstance, { pool }: Parts): void
         response: { 200: listOf(Calibration) },
       },
     },
-    async ({ query, identity }) => {
-      const { sql, after } = direction(query);
-      const cursor = readCursor(query, 2);
-      const { rows } = await pool.query<CalibrationRow>(
-        `${QUERY}
-        where ($1::int is null or c.sensor_id = $1) and ($2::text[] is null or s.site = any($2))
-          and ($3::timestamptz is null or (c.applied_at, c.id) ${after} ($3, $4))
-        order by c.applied_at ${sql}, c.id ${sql} limit $5`,
-        [
-          query.sensor_id ?? null,
-          identity.sites,
-          cursor === null ? null : new Date(cursor[0]!),
-          cursor?.[1] ?? null,
-          (query.limit ?? LIMIT_DEFAULT) + 1,
+    ({ query, identity }) =>
+      listPage<CalibrationRow, ReturnType<typeof calibrationBody>>(pool, query, {
+        columns: COLUMNS,
+        from: FROM,
+        joins: WITH_RAW_VALUE,
+        where: [
+          ["c.sensor_id = $", query.sensor_id],
+          ["s.site = any($)", identity.sites],
         ],
-      );
-      return pageOf(rows, query, calibrationBody, (row) => [row.applied_at.toISOString(), row.id]);
-    },
+        key: [
+          ["c.applied_at", "timestamptz"],
+          ["c.id", "bigint"],
+        ],
+        keyOf: (row) => [row.applied_at.toISOString(), row.id],
+        body: calibrationBody,
+      }),
   );
 
   app.post(
@@ -95,7 +93,10 @@ export function calibrationRoutes(scope: FastifyInstance, { pool }: Parts): void
         ],
       );
       await pause(FACT_LEAD_MS);
-      const kept = await pool.query<CalibrationRow>(`${QUERY} where c.id = $1`, [rows[0]!.id]);
+      const kept = await pool.query<CalibrationRow>(
+        `select ${COLUMNS} from ${FROM} ${WITH_RAW_VALUE} where c.id = $1`,
+        [rows[0]!.id],
+      );
       return reply.status(201).send(calibrationBody(kept.rows[0]!));
     },
   );

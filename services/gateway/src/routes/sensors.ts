@@ -9,14 +9,15 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type pg from "pg";
 import { Type, type Static } from "typebox";
-import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor } from "../paging.ts";
+import { listPage, pageQuery } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
 import { IdParams, listOf, Sensor, SensorChange, SensorToCreate } from "../schemas.ts";
 import {
   bodyToKeep,
   findSensor,
   maySee,
-  SENSOR_QUERY,
+  SENSOR_COLUMNS,
+  SENSOR_JOINS,
   sensorBody,
   type SensorAnswer,
   type SensorRow,
@@ -70,28 +71,20 @@ export function sensorRoutes(scope: FastifyInstance, { pool, bus }: Parts): void
         response: { 200: listOf(Sensor) },
       },
     },
-    async ({ query, identity }) => {
-      const { sql, after } = direction(query);
-      const cursor = readCursor(query, 1);
-      const { rows } = await pool.query<SensorRow>(
-        `${SENSOR_QUERY}
-        where ($1::int is null or s.id ${after} $1) and ($2::text[] is null or s.site = any($2)) and ($3::text is null or s.site = $3) and ($4::text is null or s.type = $4)
-        order by s.id ${sql} limit $5`,
-        [
-          cursor?.[0] ?? null,
-          identity.sites,
-          query.site ?? null,
-          query.type ?? null,
-          (query.limit ?? LIMIT_DEFAULT) + 1,
+    ({ query, identity }) =>
+      listPage<SensorRow, SensorAnswer>(pool, query, {
+        columns: SENSOR_COLUMNS,
+        from: "sensors s",
+        joins: SENSOR_JOINS,
+        where: [
+          ["s.site = any($)", identity.sites],
+          ["s.site = $", query.site],
+          ["s.type = $", query.type],
         ],
-      );
-      return pageOf(
-        rows,
-        query,
-        (row) => sensorBody(row),
-        (row) => [row.id],
-      );
-    },
+        key: [["s.id", "int"]],
+        keyOf: (row) => [row.id],
+        body: (row) => sensorBody(row),
+      }),
   );
 
   app.get(

@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import { createToken, ROLES, SESSION_COOKIE, SESSION_HOURS, type Identity } from "../auth.ts";
 import { isOwnOrigin } from "../guard.ts";
-import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor } from "../paging.ts";
+import { listPage, pageQuery } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
 import { IdParams, Instant, nullable, oneOf, Session } from "../schemas.ts";
 import { typed, type Parts } from "../server.ts";
@@ -79,22 +79,20 @@ export function sessionRoutes(scope: FastifyInstance, { pool, auth }: Parts): vo
     { additionalProperties: false },
   );
   const Page = { querystring: Type.Object(pageQuery) };
+  const byId = {
+    key: [["id", "bigint"]] as const,
+    keyOf: ({ id }: { id: number }) => [id],
+    body: (row: object) => row,
+  };
 
-  app.get("/api/tokens", { config: { access: "admin" }, schema: Page }, async ({ query, identity }) => {
-    const { sql, after } = direction(query);
-    const cursor = readCursor(query, 1);
-    const { rows } = await pool.query<{ id: number }>(
-      `select id, name, role, sites, created_at, expires_at, last_used_at, revoked_at from tokens
-        where ${WITHIN_FENCE} and ($2::bigint is null or id ${after} $2) order by id ${sql} limit $3`,
-      [identity.sites, cursor?.[0] ?? null, (query.limit ?? LIMIT_DEFAULT) + 1],
-    );
-    return pageOf(
-      rows,
-      query,
-      (row) => row,
-      (row) => [row.id],
-    );
-  });
+  app.get("/api/tokens", { config: { access: "admin" }, schema: Page }, ({ query, identity }) =>
+    listPage<{ id: number }, object>(pool, query, {
+      columns: "id, name, role, sites, created_at, expires_at, last_used_at, revoked_at",
+      from: "tokens",
+      where: [["sites <@ $", identity.sites]],
+      ...byId,
+    }),
+  );
   app.post(
     "/api/tokens",
     { config: { access: "admin" }, schema: { body: TokenToCreate } },
@@ -134,22 +132,14 @@ export function sessionRoutes(scope: FastifyInstance, { pool, auth }: Parts): vo
       return reply.status(204).send();
     },
   );
-  app.get("/api/audit-log", { config: { access: "admin" }, schema: Page }, async ({ query, identity }) => {
-    const { sql, after } = direction(query);
-    const cursor = readCursor(query, 1);
-    const { rows } = await pool.query<{ id: number }>(
-      `select id, at, token_id, token_name, method, path, status, detail from audit_log
-        where ($1::text[] is null or token_id in (select id from tokens where ${WITHIN_FENCE})) and ($2::bigint is null or id ${after} $2)
-        order by id ${sql} limit $3`,
-      [identity.sites, cursor?.[0] ?? null, (query.limit ?? LIMIT_DEFAULT) + 1],
-    );
-    return pageOf(
-      rows,
-      query,
-      (row) => row,
-      (row) => [row.id],
-    );
-  });
+  app.get("/api/audit-log", { config: { access: "admin" }, schema: Page }, ({ query, identity }) =>
+    listPage<{ id: number }, object>(pool, query, {
+      columns: "id, at, token_id, token_name, method, path, status, detail",
+      from: "audit_log",
+      where: [["token_id in (select id from tokens where sites <@ $)", identity.sites]],
+      ...byId,
+    }),
+  );
 }
 
 /** Tokens that whoever is fenced to the sites $1 may know of: those that see no more. */

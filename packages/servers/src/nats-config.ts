@@ -103,6 +103,7 @@ const RIGHTS: Record<(typeof SERVICE_USERS)[number], { publish: readonly string[
   trainer: {
     publish: [
       ...Object.values(streams).map(({ name }) => look(name)),
+      subjects.presence("trainer"),
       "training.*.*",
       "events.model.*.*",
       `$JS.API.CONSUMER.CREATE.${training.name}.${TRAINERS}`,
@@ -111,19 +112,23 @@ const RIGHTS: Record<(typeof SERVICE_USERS)[number], { publish: readonly string[
       `$JS.API.CONSUMER.MSG.NEXT.${training.name}.${TRAINERS}`,
       `$JS.ACK.${training.name}.${TRAINERS}.>`,
     ],
-    subscribe: [],
+    subscribe: [subjects.presence("trainer")],
   },
   gateway: {
     publish: [
       ...Object.values(streams).map(({ name }) => look(name)),
       ...read(events.name),
+      // How far the services are behind is that of each partition's newest message.
+      `$JS.API.STREAM.MSG.GET.${readings.name}`,
+      `$JS.API.CONSUMER.LIST.${training.name}`,
+      subjects.presence("gateway"),
       subjects.reading("*", "*"),
       "resolutions.*.*",
       "training.*.*",
       "events.model.*.*",
       subjects.sensorEvent("*", "*"),
     ],
-    subscribe: [subjects.corrected("*", "*")],
+    subscribe: [subjects.corrected("*", "*"), subjects.presence("*")],
   },
 };
 

@@ -39,6 +39,7 @@ const server = await createServer({
   registry: health.registry,
   partitions,
   replicas: () => roll.replicas(),
+  retentionDays: config.retentionDays,
   requestsPerMinute: config.requestsPerMinute,
   // Whoever asks needs no token: what exactly is wrong stands in the log and at the metrics port.
   async troubles() {

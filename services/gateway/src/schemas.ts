@@ -14,6 +14,8 @@ export const Instant = Type.Unsafe<string | number>({
   examples: ["2026-11-23T07:00:00.000Z"],
 });
 const Finite = Type.Number();
+/** PostgreSQL keeps no NUL, and a service that met one in the log could never pass it. */
+const Text = (maxLength: number, minLength = 0) => Type.String({ minLength, maxLength, pattern: "^[^\\u0000]*$" });
 
 export const Settings = Type.Object(
   {
@@ -30,9 +32,9 @@ export const Settings = Type.Object(
 );
 
 const changeable = {
-  name: Type.String({ minLength: 1, maxLength: 200 }),
+  name: Text(200, 1),
   type: oneOf(SENSOR_TYPES),
-  unit: Type.String({ maxLength: 40 }),
+  unit: Text(40),
   range_min: nullable(Finite),
   range_max: nullable(Finite),
   expected_interval_s: nullable(Type.Number({ exclusiveMinimum: 0, maximum: 31_536_000 })),
@@ -73,7 +75,7 @@ export const CalibrationToCreate = Type.Object(
   { additionalProperties: false },
 );
 export const AnomalyChange = Type.Object(
-  { resolved: Type.Optional(Type.Boolean()), note: Type.Optional(nullable(Type.String({ maxLength: 2000 }))) },
+  { resolved: Type.Optional(Type.Boolean()), note: Type.Optional(nullable(Text(2000))) },
   { additionalProperties: false },
 );
 export const anomalyFilter = {

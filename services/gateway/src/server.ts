@@ -13,6 +13,7 @@ import { Ajv } from "ajv";
 import Fastify, {
   type FastifyError,
   type FastifyInstance,
+  type FastifyReply,
   type FastifyRequest,
   type FastifySchemaValidationError,
 } from "fastify";
@@ -43,6 +44,8 @@ export interface Parts {
   partitions: number;
   /** The replicas of every service that are there now. */
   replicas(): readonly Replica[];
+  /** Readings older than this are refused; 0: none are. */
+  retentionDays: number;
   /** For one token, and for one address without. */
   requestsPerMinute: number;
   /** What is wrong, by part; empty when ready. */
@@ -70,15 +73,7 @@ const REQUEST_MS_MAX = 30_000;
 const ERRORS_TOLD_MAX = 100;
 
 export async function createServer(parts: Parts): Promise<FastifyInstance> {
-  const app = Fastify({
-    bodyLimit: BODY_BYTES_MAX,
-    requestTimeout: REQUEST_MS_MAX,
-    routerOptions: { ignoreTrailingSlash: true },
-    trustProxy: false,
-    forceCloseConnections: true,
-  });
-  acceptBodies(app);
-  app.setErrorHandler((error: FastifyError, request, reply) => {
+  const answer = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
     const problem = problemOf(error, request, parts.log);
     if (problem.code === "unavailable") reply.header("retry-after", "5");
     if (problem.code === "rate_limited") reply.header("retry-after", Number(problem.extra["retry_after_s"] ?? 60));
@@ -86,7 +81,18 @@ export async function createServer(parts: Parts): Promise<FastifyInstance> {
       .status(problem.status)
       .type("application/problem+json")
       .send(JSON.stringify(problemBody(problem)));
+  };
+  const app = Fastify({
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_MS_MAX,
+    routerOptions: { ignoreTrailingSlash: true },
+    trustProxy: false,
+    forceCloseConnections: true,
+    // An address that is none, as /api/sensors/%zz/, reaches no route and no hook.
+    frameworkErrors: (error, request, reply) => void answer(error, request, reply),
   });
+  acceptBodies(app);
+  app.setErrorHandler(answer);
   app.setNotFoundHandler((request, reply) => {
     if (isView(request)) return showView(reply);
     throw new Problem("not_found", `nothing is served at ${request.method} ${request.url.split("?")[0]}`);

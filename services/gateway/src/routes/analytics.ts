@@ -4,15 +4,14 @@ import { READINGS_BEFORE_CALIBRATION } from "@calibration/shared/calibration.ts"
 import { countKey } from "@calibration/shared/metrics.ts";
 import { FALLBACK_REASONS, MODEL_TYPES } from "@calibration/shared/model.ts";
 import { SENSOR_STATUSES, SENSOR_TYPES } from "@calibration/shared/sensor.ts";
-import { streams } from "@calibration/shared/topology.ts";
 import { findDue } from "@calibration/shared/training.ts";
 import type { FastifyInstance } from "fastify";
 import type pg from "pg";
+import { createLag } from "../lag.ts";
 import { SENSOR_QUERY, sensorBody, type SensorRow } from "../sensors.ts";
 import { typed, type Parts } from "../server.ts";
 
 const DAYS_SHOWN = 30;
-const STREAM_SERVICES = ["ingest", "anomaly", "drift", "calibration"] as const;
 /** What is due takes a look at every sensor; it is not looked for more often. */
 const DUE_MS = 30_000;
 
@@ -25,6 +24,7 @@ interface Figure {
 }
 
 export function analyticsRoutes(scope: FastifyInstance, { pool, bus }: Parts): void {
+  const findLag = createLag(bus, pool);
   let due: { sensorIds: number[]; atMs: number } | null = null;
   typed(scope).get("/api/ml-analytics", { config: { access: "read" } }, async ({ identity }) => {
     if (due === null || Date.now() - due.atMs > DUE_MS) {
@@ -36,19 +36,16 @@ export function analyticsRoutes(scope: FastifyInstance, { pool, bus }: Parts): v
       };
     }
     const { sites } = identity;
-    const [quality, { ids, ...sensors }, readings, anomalies, models, training, services] = await Promise.all([
+    const [quality, { ids, ...sensors }, readings, anomalies, models, training, fallbacks, lag] = await Promise.all([
       modelQuality(pool, sites),
       countSensors(pool, sites),
       countReadings(pool, sites),
       countAnomalies(pool, sites),
       countModels(pool, sites),
       countTraining(pool, sites),
-      countServices(pool),
+      countFallbacks(pool),
+      findLag(),
     ]);
-    const newest = await bus.manager.streams
-      .info(streams.readings.name, { subjects_filter: "readings.>" })
-      .then(({ state }) => state.last_seq)
-      .catch(() => null);
     return {
       ...quality,
       sensors,
@@ -56,16 +53,10 @@ export function analyticsRoutes(scope: FastifyInstance, { pool, bus }: Parts): v
       anomalies,
       models: { ...models, due: due.sensorIds.filter((id) => ids.has(id)).length },
       training,
-      fallbacks: services.fallbacks,
-      lag: Object.fromEntries(STREAM_SERVICES.map((service) => [service, lagOf(services.kept[service], newest)])),
+      fallbacks,
+      lag,
     };
   });
-}
-
-/** Messages of the log that the service's slowest partition may still have before it; ticks keep every partition moving. */
-function lagOf(kept: number | undefined, newest: number | null): number | null {
-  if (newest === null) return null;
-  return Math.max(0, newest - (kept ?? 0));
 }
 
 /** Of a row with a sensor: whether whoever is fenced to the sites $1 may count it. Lag and fallbacks are the services' own, of no site. */
@@ -179,11 +170,11 @@ async function countTraining(pool: pg.Pool, sites: string[] | null) {
   return rows[0] as unknown;
 }
 
-async function countServices(pool: pg.Pool) {
-  const { rows } = await pool.query<{ service: string; kept: number; counters: Record<string, number> | null }>(
-    "select service, kept, counters from stream_positions",
+async function countFallbacks(pool: pg.Pool) {
+  const { rows } = await pool.query<{ service: string; counters: Record<string, number> | null }>(
+    "select service, counters from stream_positions",
   );
-  const fallbacks = Object.fromEntries(
+  return Object.fromEntries(
     MODEL_TYPES.map((type) => {
       const own = rows.filter(({ service }) => service === type);
       return [
@@ -197,7 +188,4 @@ async function countServices(pool: pg.Pool) {
       ];
     }),
   );
-  const kept: Partial<Record<string, number>> = {};
-  for (const row of rows) kept[row.service] = Math.max(kept[row.service] ?? 0, row.kept);
-  return { fallbacks, kept };
 }

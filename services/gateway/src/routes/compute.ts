@@ -5,6 +5,7 @@ import { decodeDriftModel, forecastDrift, HORIZON_HOURS_MAX } from "@calibration
 import { driftOf } from "@calibration/models/drift-percent.ts";
 import { decodeIsolationForest, expectedValue, scoreReading } from "@calibration/models/isolation-forest.ts";
 import { judgeByThreshold, RECENT_READINGS, ROBUST_THRESHOLD } from "@calibration/models/robust-threshold.ts";
+import { READINGS_PER_MESSAGE_MAX } from "@calibration/shared/topology.ts";
 import { SETTINGS_DEFAULTS } from "@calibration/shared/sensor.ts";
 import type { FastifyInstance } from "fastify";
 import type pg from "pg";
@@ -27,11 +28,23 @@ export function computeRoutes(scope: FastifyInstance, { pool }: Parts): void {
 
   app.post(
     "/api/enhanced-anomaly-detection",
-    { config: { access: "compute" }, bodyLimit: READINGS_BODY_BYTES_MAX, schema: { body: DetectionAsked } },
+    {
+      config: { access: "compute" },
+      bodyLimit: READINGS_BODY_BYTES_MAX,
+      schema: { body: DetectionAsked },
+      // Before each of them is checked: too many is 413, whatever they are.
+      preValidation: async ({ body }: { body: unknown }) => {
+        const { readings } = (body ?? {}) as { readings?: unknown };
+        if (Array.isArray(readings) && readings.length > READINGS_PER_MESSAGE_MAX)
+          throw new Problem("too_large", `${readings.length} readings, at most ${READINGS_PER_MESSAGE_MAX} at once`);
+      },
+    },
     async ({ body, identity }) => {
       const sensor = await findSensor(pool, body.sensor_id, identity);
       if (body.readings !== undefined && (body.value !== undefined || body.timestamp !== undefined))
         throw invalid("/readings", "send readings, or one value with its timestamp, not both");
+      if (body.timestamp !== undefined && body.value === undefined)
+        throw invalid("/value", "a timestamp is that of a value; without both the latest reading is judged");
       const asked = await readingsAsked(pool, body);
       const found = await findModelInForce(pool, sensor.id, "anomaly", decodeIsolationForest);
       const clock = createCalendar(sensor.settings.time_zone ?? SETTINGS_DEFAULTS.time_zone);
@@ -145,7 +158,7 @@ export function computeRoutes(scope: FastifyInstance, { pool }: Parts): void {
         baseline,
         current_drift: sensorBody(sensor).drift ?? (means.length === 0 ? null : driftOf(means, baseline, span)),
         predictions: forecast.points.map(({ timestampMs, ...point }) => ({
-          timestamp: new Date(timestampMs).toISOString(),
+          timestamp: new Date(Math.round(timestampMs)).toISOString(),
           ...point,
         })),
         // Percent a day, with its 90 % interval.

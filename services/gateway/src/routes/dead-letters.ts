@@ -2,8 +2,8 @@ import { inTransaction } from "@calibration/shared/database.ts";
 import { TOKEN_PATTERN } from "@calibration/shared/topology.ts";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
-import type { Identity } from "../auth.ts";
-import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor } from "../paging.ts";
+import type { Identity, Role } from "../auth.ts";
+import { listPage, pageQuery } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
 import { oneOf } from "../schemas.ts";
 import { typed, type Parts } from "../server.ts";
@@ -39,6 +39,9 @@ interface DeadLetterRow {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
+/** A payload may hold anything; what of it is worth showing is for those who may also replay it. */
+const mayReadPayload = (role: Role): boolean => role !== "viewer";
+
 function deadLetterBody(row: DeadLetterRow, showsPayload: boolean) {
   const { bytes, payload, ...rest } = row;
   const shown = showsPayload ? textOf(payload) : { payload: null };
@@ -73,34 +76,24 @@ export function deadLetterRoutes(scope: FastifyInstance, { pool, bus }: Parts): 
     "/api/dead-letters",
     { config: { access: "read" }, schema: { querystring: Query } },
     async ({ query, identity }) => {
-      if (query.group === "sensor") return grouped(identity, query.reason ?? null);
-      const { sql, after } = direction(query);
-      const cursor = readCursor(query, 1);
-      const { rows } = await pool.query<DeadLetterRow>(
-        `select id, subject, site, key, reason, detail, substr(payload, 1, ${PAYLOAD_BYTES_SHOWN}) as payload, length(payload) as bytes, stream_sequence, received_at, replayed_at
-         from dead_letters
-        where ($1::text[] is null or site = any($1)) and ($2::text is null or reason = $2) and ($3::text is null or site = $3) and ($4::text is null or key = $4)
-          and ($5::bigint is null or id ${after} $5)
-        order by id ${sql} limit $6`,
-        [
-          identity.sites,
-          query.reason ?? null,
-          query.site ?? null,
-          query.key ?? null,
-          cursor?.[0] ?? null,
-          (query.limit ?? LIMIT_DEFAULT) + 1,
+      if (query.group === "sensor") return grouped(identity, query);
+      return listPage<DeadLetterRow, ReturnType<typeof deadLetterBody>>(pool, query, {
+        columns: `id, subject, site, key, reason, detail, substr(payload, 1, ${PAYLOAD_BYTES_SHOWN}) as payload, length(payload) as bytes, stream_sequence, received_at, replayed_at`,
+        from: "dead_letters",
+        where: [
+          ["site = any($)", identity.sites],
+          ["reason = $", query.reason],
+          ["site = $", query.site],
+          ["key = $", query.key],
         ],
-      );
-      return pageOf(
-        rows,
-        query,
-        (row) => deadLetterBody(row, identity.role !== "viewer"),
-        (row) => [row.id],
-      );
+        key: [["id", "bigint"]],
+        keyOf: (row) => [row.id],
+        body: (row) => deadLetterBody(row, mayReadPayload(identity.role)),
+      });
     },
   );
 
-  async function grouped({ sites }: Identity, reason: string | null) {
+  async function grouped({ sites, role }: Identity, asked: { reason?: string; site?: string; key?: string }) {
     const { rows } = await pool.query<{
       site: string | null;
       key: string | null;
@@ -110,12 +103,13 @@ export function deadLetterRoutes(scope: FastifyInstance, { pool, bus }: Parts): 
     }>(
       `select site, key, count(*)::int as count, max(received_at) as last, (array_agg(substr(payload, 1, 1000) order by id desc))[1] as payload
          from dead_letters where replayed_at is null and ($1::text[] is null or site = any($1)) and ($2::text is null or reason = $2)
+          and ($3::text is null or site = $3) and ($4::text is null or key = $4)
         group by site, key order by last desc limit ${GROUPS_MAX}`,
-      [sites, reason],
+      [sites, asked.reason ?? null, asked.site ?? null, asked.key ?? null],
     );
     const results = rows.map(({ payload, last, ...row }) => ({
       ...row,
-      last_value: valueOf(payload),
+      last_value: mayReadPayload(role) ? valueOf(payload) : null,
       last_at: last.toISOString(),
     }));
     return { count: results.length, next: null, results };

@@ -16,6 +16,11 @@ const KNOWN_MS = 500;
 /** A client that reads so much slower than events come is sent away; it resumes where it was. */
 const BUFFERED_BYTES_MAX = 4 * 1024 * 1024;
 
+/** Null where a client begins anew: browsers send nothing, some an empty line. */
+function readEventId(header: string | string[] | undefined): number | null {
+  return typeof header === "string" && /^\d{1,15}$/.test(header) ? Number(header) : null;
+}
+
 export function eventRoutes(scope: FastifyInstance, { bus, pool, log, auth }: Parts): void {
   let listeners = 0;
   const Query = Type.Object({ sensor_id: Type.Optional(Type.Integer()) });
@@ -27,12 +32,11 @@ export function eventRoutes(scope: FastifyInstance, { bus, pool, log, auth }: Pa
       const sensor = query.sensor_id === undefined ? null : await findSensor(pool, query.sensor_id, identity);
       if (listeners >= LISTENERS_MAX)
         throw new Problem("unavailable", `${LISTENERS_MAX} listeners are connected already`);
-      const since = Number(request.headers["last-event-id"] ?? NaN);
+      const since = readEventId(request.headers["last-event-id"]);
       const info = await bus.manager.streams.info(streams.events.name);
-      const resumes = Number.isSafeInteger(since) && since >= 0;
-      const isLost = resumes && (since + 1 < info.state.first_seq || since > info.state.last_seq);
+      const isLost = since !== null && (since + 1 < info.state.first_seq || since > info.state.last_seq);
       const options: Partial<OrderedConsumerOptions> =
-        resumes && !isLost
+        since !== null && !isLost
           ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: since + 1 }
           : { deliver_policy: DeliverPolicy.New };
       const messages = await (await bus.jetstream.consumers.get(streams.events.name, options)).consume();

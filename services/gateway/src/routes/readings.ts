@@ -1,12 +1,12 @@
-import { parseMessage, QUALITIES, type Quality } from "@calibration/shared/reading.ts";
+import { parseMessage, QUALITIES, refuseTooOld, type DeadReason, type Quality } from "@calibration/shared/reading.ts";
 import { READINGS_PER_MESSAGE_MAX, subjects } from "@calibration/shared/topology.ts";
 import { TRACEPARENT_HEADER, traceHeaders, traceparentOf } from "@calibration/shared/trace.ts";
 import type { FastifyInstance } from "fastify";
 import type pg from "pg";
 import { Type } from "typebox";
-import { maySee, findSensor } from "../sensors.ts";
+import { findSensor, maySee, type SensorRow } from "../sensors.ts";
 import { readOptionalInstant } from "../instants.ts";
-import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor, type PageQuery } from "../paging.ts";
+import { listPage, pageQuery, type PageQuery } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
 import { Instant, Sparkline } from "../schemas.ts";
 import { READINGS_BODY_BYTES_MAX, typed, type Parts } from "../server.ts";
@@ -57,14 +57,14 @@ export function readingRoutes(scope: FastifyInstance, parts: Parts): void {
     "/api/readings",
     { config: { access: "read" }, schema: { querystring: Query } },
     async ({ query, identity }) => {
-      await findSensor(pool, query.sensor_id, identity);
+      const sensor = await findSensor(pool, query.sensor_id, identity);
       const from = readOptionalInstant("/from", query.from);
       const to = readOptionalInstant("/to", query.to);
       const resolution = query.resolution ?? "raw";
-      if (resolution === "raw") return rawReadings(pool, query.sensor_id, from, to, query);
+      if (resolution === "raw") return rawReadings(parts, sensor, from, to, query);
       const seconds = resolution === "auto" ? await chooseSeconds(pool, query.sensor_id, from, to) : Number(resolution);
       const find = query.series === "corrected" ? correctedBuckets : buckets;
-      const results = await find(pool, query.sensor_id, seconds, from, to, direction(query).sql);
+      const results = await find(pool, query.sensor_id, seconds, from, to, query.order ?? "desc");
       return { count: results.length, next: null, resolution: seconds, results };
     },
   );
@@ -95,33 +95,40 @@ export function readingRoutes(scope: FastifyInstance, parts: Parts): void {
       const elements: unknown[] = Array.isArray(body) ? body : [body];
       if (elements.length > READINGS_PER_MESSAGE_MAX)
         throw new Problem("too_large", `${elements.length} readings, at most ${READINGS_PER_MESSAGE_MAX} at once`);
-      if (
-        elements.length === 0 ||
-        elements.some((element) => typeof element !== "object" || element === null || Array.isArray(element))
-      ) {
+      if (elements.length === 0 || (!Array.isArray(body) && !isObject(body))) {
         throw new Problem("invalid_input", "send one reading or an array of readings", {
           errors: [{ path: "/", message: "must be {sensor_id, raw_value, timestamp?, quality?} or an array of these" }],
         });
       }
-      const judged = await judge(pool, elements as PostedReading[], identity.sites);
+      const judged = await judge(parts, elements, identity.sites);
       await publish(parts, judged.accepted, traceparentOf(headers[TRACEPARENT_HEADER]));
       return reply.status(202).send({ accepted: judged.accepted.length, rejected: judged.rejected });
     },
   );
 }
 
-async function rawReadings(pool: pg.Pool, sensorId: number, from: Date | null, to: Date | null, query: PageQuery) {
-  const { sql, after } = direction(query);
-  const cursor = readCursor(query, 1);
-  const { rows } = await pool.query<ReadingRow>(
-    `select r.sensor_id, r.raw_value, r.timestamp, r.quality, c.corrected_value
-       from readings r left join corrected_readings c on c.sensor_id = r.sensor_id and c.timestamp = r.timestamp
-      where r.sensor_id = $1 and ($2::timestamptz is null or r.timestamp >= $2) and ($3::timestamptz is null or r.timestamp < $3)
-        and ($4::timestamptz is null or r.timestamp ${after} $4)
-      order by r.timestamp ${sql} limit $5`,
-    [sensorId, from, to, cursor?.[0] === undefined ? null : new Date(cursor[0]), (query.limit ?? LIMIT_DEFAULT) + 1],
-  );
-  return pageOf(rows, query, readingBody, (row) => [row.timestamp.toISOString()]);
+function rawReadings(
+  { pool, retentionDays }: Pick<Parts, "pool" | "retentionDays">,
+  sensor: SensorRow,
+  from: Date | null,
+  to: Date | null,
+  query: PageQuery,
+) {
+  return listPage<ReadingRow, ReturnType<typeof readingBody>>(pool, query, {
+    columns: "r.sensor_id, r.raw_value, r.timestamp, r.quality, c.corrected_value",
+    from: "readings r",
+    joins: "left join corrected_readings c on c.sensor_id = r.sensor_id and c.timestamp = r.timestamp",
+    where: [
+      ["r.sensor_id = $", sensor.id],
+      ["r.timestamp >= $", from],
+      ["r.timestamp < $", to],
+    ],
+    key: [["r.timestamp", "timestamptz"]],
+    keyOf: (row) => [row.timestamp.toISOString()],
+    body: readingBody,
+    // Ingest keeps count of what it kept of each sensor; counting years of readings takes seconds.
+    total: from === null && to === null && retentionDays === 0 ? async () => sensor.readings ?? 0 : undefined,
+  });
 }
 
 /** The finest of {@link AUTO_SECONDS} that gives at most {@link BUCKETS_MAX} buckets. */
@@ -198,6 +205,9 @@ interface PostedReading {
   quality?: unknown;
 }
 
+const isObject = (element: unknown): element is PostedReading =>
+  typeof element === "object" && element !== null && !Array.isArray(element);
+
 interface Accepted {
   site: string;
   key: string;
@@ -206,20 +216,20 @@ interface Accepted {
 
 interface Rejected {
   index: number;
-  code: string;
+  code: DeadReason;
   detail: string;
 }
 
 /** What ingest would say of each, said now: a rejected reading is told to whoever posted it, and goes no further. */
 async function judge(
-  pool: pg.Pool,
-  elements: readonly PostedReading[],
+  { pool, retentionDays }: Pick<Parts, "pool" | "retentionDays">,
+  elements: readonly unknown[],
   sites: string[] | null,
 ): Promise<{ accepted: Accepted[]; rejected: Rejected[] }> {
   const ids = [
     ...new Set(
       elements
-        .map(({ sensor_id: id }) => id)
+        .map((element) => (isObject(element) ? element.sensor_id : null))
         .filter((id): id is number => Number.isInteger(id) && Math.abs(id as number) < 2 ** 31),
     ),
   ];
@@ -231,14 +241,24 @@ async function judge(
   const now = Date.now();
   const accepted: Accepted[] = [];
   const rejected: Rejected[] = [];
-  for (const [index, { sensor_id: id, raw_value: value, timestamp, quality }] of elements.entries()) {
-    const sensor = sensors.get(id as number);
-    if (sensor === undefined) {
-      rejected.push({ index, code: "unknown_sensor", detail: `there is no sensor ${String(id)}` });
+  for (const [index, element] of elements.entries()) {
+    const reject = (code: DeadReason, detail: string): void => void rejected.push({ index, code, detail });
+    if (!isObject(element)) {
+      reject("invalid_reading", "a reading is a JSON object");
       continue;
     }
-    if (timestamp === undefined && elements.length > 1) {
-      rejected.push({ index, code: "invalid_reading", detail: "timestamp is required in an array of several" });
+    const { sensor_id: id, raw_value: value, timestamp, quality } = element;
+    if (!Number.isInteger(id)) {
+      reject("invalid_reading", "sensor_id must be an integer");
+      continue;
+    }
+    const sensor = sensors.get(id as number);
+    if (sensor === undefined) {
+      reject("unknown_sensor", `there is no sensor ${String(id)}`);
+      continue;
+    }
+    if ((timestamp === undefined || timestamp === null) && elements.length > 1) {
+      reject("invalid_reading", "timestamp is required in an array of several");
       continue;
     }
     const body = {
@@ -246,9 +266,9 @@ async function judge(
       ...(timestamp === undefined ? {} : { timestamp }),
       ...(quality === undefined ? {} : { quality }),
     };
-    const [refusal] = parseMessage(Buffer.from(JSON.stringify(body)), now).refusals;
+    const [refusal] = refuseTooOld(parseMessage(Buffer.from(JSON.stringify(body)), now), now, retentionDays).refusals;
     if (refusal === undefined) accepted.push({ site: sensor.site, key: sensor.key, body });
-    else rejected.push({ index, code: refusal.reason, detail: refusal.detail });
+    else reject(refusal.reason, refusal.detail);
   }
   return { accepted, rejected };
 }

@@ -4,10 +4,10 @@ import type { FastifyInstance } from "fastify";
 import { setInterval } from "node:timers";
 import type pg from "pg";
 import type { Static } from "typebox";
+import { createLag, STREAM_SERVICES, type Lag } from "../lag.ts";
 import { System } from "../schemas.ts";
 import { typed, type Parts } from "../server.ts";
 
-const STREAM_SERVICES = ["ingest", "anomaly", "drift", "calibration"];
 const SERVICES = [...STREAM_SERVICES, "trainer", "gateway"];
 /** The speed is what was passed between two looks; nobody looks while nobody asks. */
 const LOOK_MS = 5_000;
@@ -15,7 +15,7 @@ const ASKED_MS = 60_000;
 
 interface Look {
   atMs: number;
-  newest: number | null;
+  lag: Lag;
   rows: readonly {
     service: string;
     partition: number;
@@ -26,17 +26,14 @@ interface Look {
 }
 
 export function systemRoutes(scope: FastifyInstance, { pool, bus, replicas, log }: Parts): void {
+  const findLag = createLag(bus, pool);
   let looks: Look[] = [];
   let askedMs = 0;
   const look = async (): Promise<Look> => {
     const { rows } = await pool.query<Look["rows"][number]>(
       "select service, partition, kept, attempts, counters from stream_positions order by service, partition",
     );
-    const newest = await bus.manager.streams.info(streams.readings.name).then(
-      ({ state }) => state.last_seq,
-      () => null,
-    );
-    const now = { atMs: performance.now(), newest, rows };
+    const now = { atMs: performance.now(), lag: await findLag(), rows };
     looks = [...looks, now].slice(-2);
     return now;
   };
@@ -103,11 +100,14 @@ function standing(service: string, now: Look, before: Look | undefined) {
     for (const [what, count] of Object.entries(row.counters ?? {})) counters[what] = (counters[what] ?? 0) + count;
   const furthest = (look: Look): number =>
     Math.max(0, ...look.rows.filter((row) => row.service === service).map(({ kept }) => kept));
-  const follows = STREAM_SERVICES.includes(service);
+  const follows = STREAM_SERVICES.find((one) => one === service);
   const seconds = before === undefined ? 0 : (now.atMs - before.atMs) / 1000;
   return {
-    lag: !follows || now.newest === null ? null : Math.max(0, now.newest - furthest(now)),
-    per_second: !follows || before === undefined || seconds <= 0 ? null : (furthest(now) - furthest(before)) / seconds,
+    lag: follows === undefined ? null : now.lag[follows],
+    per_second:
+      follows === undefined || before === undefined || seconds <= 0
+        ? null
+        : (furthest(now) - furthest(before)) / seconds,
     failing_partitions: own.filter(({ attempts }) => attempts > 1).length,
     counters,
   };

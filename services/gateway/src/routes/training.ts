@@ -10,7 +10,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type pg from "pg";
 import { Type, type Static } from "typebox";
 import type { Identity } from "../auth.ts";
-import { direction, LIMIT_DEFAULT, pageOf, pageQuery, readCursor } from "../paging.ts";
+import { listPage, pageQuery } from "../paging.ts";
 import { Problem } from "../problem.ts";
 import { IdParams, listOf, Model, oneOf, TrainingAsked, TrainingRun } from "../schemas.ts";
 import { findSensor } from "../sensors.ts";
@@ -30,6 +30,14 @@ interface Run {
   required: number | null;
   available: number | null;
   model_id: number | null;
+}
+
+type RunRow = Omit<Static<typeof TrainingRun>, "started_at" | "finished_at"> & { started_at: Date; finished_at: Date };
+
+/** A name of letters that a header cannot carry is also said as RFC 6266 has it; older clients read the plain one. */
+function fileNamed(name: string): string {
+  const plain = name.replaceAll(/[^A-Za-z0-9_.]/g, "_");
+  return `attachment; filename="${plain}"${plain === name ? "" : `; filename*=UTF-8''${encodeURIComponent(name)}`}`;
 }
 
 export function trainingRoutes(scope: FastifyInstance, { pool, bus }: Parts): void {
@@ -78,17 +86,17 @@ export function trainingRoutes(scope: FastifyInstance, { pool, bus }: Parts): vo
     {
       config: { access: "read" },
       schema: {
-        params: Type.Object({ job: Type.String({ pattern: "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$" }) }),
+        params: Type.Object({ job: Type.String({ description: "a UUID" }) }),
       },
     },
     async ({ params, identity }) => {
       const { rows } = await pool.query<{ total: number; trigger: string; created_at: Date }>(
-        "select total, trigger, created_at from training_jobs where id = $1 and ($2::text[] is null or sites <@ $2)",
+        "select total, trigger, created_at from training_jobs where id::text = lower($1) and ($2::text[] is null or sites <@ $2)",
         [params.job, identity.sites],
       );
       const [job] = rows;
       if (job === undefined) throw new Problem("not_found", `there is no training job ${params.job}`);
-      const runs = await findRuns(params.job);
+      const runs = await findRuns(params.job.toLowerCase());
       const bySensor = [...Map.groupBy(runs, (run) => run.sensor_id)];
       const results = await Promise.all(
         bySensor.map(async ([sensorId, own]) => ({ sensor_id: sensorId, results: await resultsOf(own) })),
@@ -114,25 +122,20 @@ export function trainingRoutes(scope: FastifyInstance, { pool, bus }: Parts): vo
   app.get(
     "/api/model-training",
     { config: { access: "read" }, schema: { querystring: Query, response: { 200: listOf(Model) } } },
-    async ({ query, identity }) => {
-      const { sql, after } = direction(query);
-      const cursor = readCursor(query, 1);
-      const { rows } = await pool.query<ModelRow>(
-        `select ${COLUMNS} from model_artifacts m join sensors s on s.id = m.sensor_id
-        where ($1::text[] is null or s.site = any($1)) and ($2::int is null or m.sensor_id = $2) and ($3::text is null or m.model_type = $3)
-          and ($4::boolean is null or m.current = $4) and ($5::bigint is null or m.id ${after} $5)
-        order by m.id ${sql} limit $6`,
-        [
-          identity.sites,
-          query.sensor_id ?? null,
-          query.model_type ?? null,
-          query.current ?? null,
-          cursor?.[0] ?? null,
-          (query.limit ?? LIMIT_DEFAULT) + 1,
+    ({ query, identity }) =>
+      listPage<ModelRow, ReturnType<typeof modelBody>>(pool, query, {
+        columns: COLUMNS,
+        from: "model_artifacts m join sensors s on s.id = m.sensor_id",
+        where: [
+          ["s.site = any($)", identity.sites],
+          ["m.sensor_id = $", query.sensor_id],
+          ["m.model_type = $", query.model_type],
+          ["m.current = $", query.current],
         ],
-      );
-      return pageOf(rows, query, modelBody, (row) => [row.id]);
-    },
+        key: [["m.id", "bigint"]],
+        keyOf: (row) => [row.id],
+        body: modelBody,
+      }),
   );
 
   const RunsQuery = Type.Object({
@@ -143,36 +146,24 @@ export function trainingRoutes(scope: FastifyInstance, { pool, bus }: Parts): vo
   app.get(
     "/api/model-training/runs",
     { config: { access: "read" }, schema: { querystring: RunsQuery, response: { 200: listOf(TrainingRun) } } },
-    async ({ query, identity }) => {
-      const { sql, after } = direction(query);
-      const cursor = readCursor(query, 1);
-      const { rows } = await pool.query<
-        Omit<Static<typeof TrainingRun>, "started_at" | "finished_at"> & { started_at: Date; finished_at: Date }
-      >(
-        `select r.id, r.job_id, r.sensor_id, r.model_type, r.trigger, r.due_because, r.status, r.error, r.required, r.available, r.model_id, r.started_at, r.finished_at
-           from training_runs r join sensors s on s.id = r.sensor_id
-          where ($1::text[] is null or s.site = any($1)) and ($2::int is null or r.sensor_id = $2) and ($3::text is null or r.status = $3)
-            and ($4::bigint is null or r.id ${after} $4)
-          order by r.id ${sql} limit $5`,
-        [
-          identity.sites,
-          query.sensor_id ?? null,
-          query.status ?? null,
-          cursor?.[0] ?? null,
-          (query.limit ?? LIMIT_DEFAULT) + 1,
+    ({ query, identity }) =>
+      listPage<RunRow, Static<typeof TrainingRun>>(pool, query, {
+        columns:
+          "r.id, r.job_id, r.sensor_id, r.model_type, r.trigger, r.due_because, r.status, r.error, r.required, r.available, r.model_id, r.started_at, r.finished_at",
+        from: "training_runs r join sensors s on s.id = r.sensor_id",
+        where: [
+          ["s.site = any($)", identity.sites],
+          ["r.sensor_id = $", query.sensor_id],
+          ["r.status = $", query.status],
         ],
-      );
-      return pageOf(
-        rows,
-        query,
-        (row) => ({
+        key: [["r.id", "bigint"]],
+        keyOf: (row) => [row.id],
+        body: (row) => ({
           ...row,
           started_at: row.started_at.toISOString(),
           finished_at: row.finished_at.toISOString(),
         }),
-        (row) => [row.id],
-      );
-    },
+      }),
   );
 
   app.get(
@@ -191,7 +182,7 @@ export function trainingRoutes(scope: FastifyInstance, { pool, bus }: Parts): vo
       ]);
       return reply
         .type("application/octet-stream")
-        .header("content-disposition", `attachment; filename*=UTF-8''${encodeURIComponent(model.model_name)}.bin`)
+        .header("content-disposition", fileNamed(`${model.model_name}.bin`))
         .send(rows[0]!.artifact);
     },
   );

@@ -1,0 +1,111 @@
+/**
+ *   a client ──what no client should send──▶ gateway ──▶ a problem with its code, and never an error of ours
+ */
+import { connect } from "node:net";
+import { expect, it } from "vitest";
+import { openPlant } from "../support/plant.ts";
+import { openGateway } from "../support/rest.ts";
+
+const BEYOND_BIGINT = "99999999999999999999";
+const BEYOND_INT = "99999999999";
+
+it("an id that no row can have, a NUL, or half an escape is answered with its reason on every route", async () => {
+  await using plant = await openPlant();
+  const { ask, url } = await openGateway(plant);
+  await ask("POST", "/api/sensors/", { id: 13, name: "Tank", type: "Pressure" });
+
+  const wrong: string[] = [];
+  const check = async (method: string, path: string, body?: unknown): Promise<void> => {
+    const answer = await ask(method, path, body);
+    const told = [404, 409, 422].includes(answer.status) && typeof answer.body.code === "string";
+    if (!told || answer.headers.get("content-type")?.startsWith("application/problem+json") !== true)
+      wrong.push(`${method} ${path} ${JSON.stringify(body)}: ${answer.status} ${JSON.stringify(answer.body)}`);
+  };
+  for (const id of [BEYOND_BIGINT, BEYOND_INT, "-1", "0", "1.5", "abc", "%00", "1e3"]) {
+    for (const path of ["sensors", "anomalies", "model-training", "model-training/jobs"])
+      await check("GET", `/api/${path}/${id}/`);
+    for (const path of [`model-training/${id}/artifact`, `sensors/${id}/drift-prediction`])
+      await check("GET", `/api/${path}`);
+    for (const path of [`sensors/${id}/correct`, `model-training/${id}/promote`, `model-training/${id}/rollback`])
+      await check("POST", `/api/${path}`, { raw_value: 1 });
+    await check("PATCH", `/api/anomalies/${id}/`, { resolved: true });
+    await check("PATCH", `/api/sensors/${id}/`, { name: "x" });
+    await check("DELETE", `/api/sensors/${id}/`);
+    await check("DELETE", `/api/tokens/${id}/`);
+  }
+  for (const id of [Number(BEYOND_BIGINT), Number(BEYOND_INT), -1, 0, 1.5, "13", null]) {
+    await check("POST", "/api/calibrations/", { sensor_id: id, corrected_value: 1 });
+    await check("POST", "/api/model-training/", { sensor_id: id, model_type: "anomaly" });
+    await check("POST", "/api/enhanced-anomaly-detection/", { sensor_id: id, value: 1 });
+    await check("POST", "/api/sensors/", { id, name: "x", type: "Flow", key: "13" });
+  }
+  for (const list of ["readings", "anomalies", "calibrations", "model-training"])
+    for (const id of [BEYOND_BIGINT, BEYOND_INT, "%00", "x"]) {
+      // A list of what belongs to a sensor that cannot be is empty, or the id is told to be wrong; it is no error of ours.
+      const { status, body } = await ask("GET", `/api/${list}/?sensor_id=${id}`);
+      if (!(status === 404 || status === 422 || (status === 200 && body.count === 0)))
+        wrong.push(`GET /api/${list}/?sensor_id=${id}: ${status}`);
+    }
+  for (const path of ["sensors/?site=%00", "dead-letters/?key=%00", "sensors/?cursor=%00", "sensors/?cursor=bm8"])
+    await check("GET", `/api/${path}`);
+  await check("GET", `/api/sensors/?cursor=${Buffer.from(`[1,"x"]`).toString("base64url")}`);
+  await check("GET", `/api/anomalies/?cursor=${Buffer.from(`[1,"x",1]`).toString("base64url")}`);
+  await check("POST", "/api/sensors/", { name: "a\0b", type: "Flow" });
+  await check("POST", "/api/sensors/", { name: "a", type: "Flow", unit: "\0" });
+  await check("POST", "/api/sensors/", { name: "a", type: "Flow", site: "\0" });
+  await check("POST", "/api/sensors/", { name: "a", type: "Flow", settings: { time_zone: "\0" } });
+  await check("PATCH", "/api/anomalies/1/", { resolved: true, note: "\0" });
+  await check("POST", "/api/calibrations/", {
+    sensor_id: 13,
+    corrected_value: 1,
+    params: { slope: 1, intercept: 0, remark: "\0" },
+  });
+  await check("POST", "/api/dead-letters/replay/", { site: "\0" });
+  await check("POST", "/api/dead-letters/replay/", { ids: [Number(BEYOND_BIGINT)] });
+  await check("POST", "/api/tokens/", { name: "\0", role: "viewer" });
+  await check("GET", "/api/readings/?sensor_id=13&from=275760-09-13T00:00:00Z");
+  expect(wrong).toEqual([]);
+
+  // What `fetch` would not send: an escape that is none.
+  for (const path of ["/api/sensors/%zz/", "/%zz", "/api/sensors/%E0%A4%A/"])
+    expect(await raw(url, path)).toMatch(
+      /^HTTP\/1\.1 (404|422) [\s\S]*application\/problem\+json[\s\S]*"code":"(not_found|invalid_input)"/,
+    );
+});
+
+it("a list says how many there are, on every page, and its pages neither repeat nor hide what comes in meanwhile", async () => {
+  await using plant = await openPlant();
+  const { ask } = await openGateway(plant);
+  for (let id = 1; id <= 5; id++) await ask("POST", "/api/sensors/", { id, name: `Sensor ${id}`, type: "Flow" });
+
+  const first = await ask("GET", "/api/sensors/?limit=2");
+  expect(first.body).toMatchObject({ count: 5, results: [{ id: 5 }, { id: 4 }] });
+  await ask("POST", "/api/sensors/", { id: 6, name: "Sensor 6", type: "Flow" });
+  const second = await ask("GET", `/api/sensors?limit=2&cursor=${first.body.next}`);
+  expect(second.body).toMatchObject({ count: 5, results: [{ id: 3 }, { id: 2 }] });
+  const third = await ask("GET", `/api/sensors?limit=2&cursor=${second.body.next}`);
+  expect(third.body).toMatchObject({ count: 5, next: null, results: [{ id: 1 }] });
+  expect((await ask("GET", "/api/sensors/?order=asc&limit=1")).body).toMatchObject({ count: 6, results: [{ id: 1 }] });
+  expect((await ask("GET", "/api/tokens/?limit=1")).body).toMatchObject({ count: 4, results: [{ role: "admin" }] });
+  expect((await ask("GET", "/api/audit-log/?limit=1")).body).toMatchObject({
+    count: 6,
+    results: [{ method: "POST", path: "/api/sensors/", status: 201 }],
+  });
+  expect((await ask("GET", "/api/sensors/?limit=1001")).body).toMatchObject({
+    code: "invalid_input",
+    errors: [{ path: "/limit" }],
+  });
+});
+
+function raw(url: string, path: string): Promise<string> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), hostname, () =>
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: ${hostname}\r\nConnection: close\r\n\r\n`),
+    );
+    let text = "";
+    socket.on("data", (chunk: Buffer) => (text += chunk.toString()));
+    socket.on("error", reject);
+    socket.on("end", () => resolve(text));
+  });
+}

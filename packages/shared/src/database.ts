@@ -21,9 +21,11 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 /** Opens a pool of connections, and waits for PostgreSQL where it is not there yet. What is wrong for good (a password) is thrown. */
 export async function openDatabase(
   databaseUrl: string,
-  options: { poolSize?: number; name?: string } = {},
+  options: { poolSize?: number; name?: string; pipeline?: boolean } = {},
 ): Promise<Database> {
-  const pool = new pg.Pool({
+  const config: pg.PoolConfig & { pipeline: boolean } = {
+    // Statements of one connection are sent without waiting for the one before; they are still carried out in turn.
+    pipeline: options.pipeline ?? false,
     connectionString: databaseUrl,
     max: options.poolSize ?? POOL_SIZE,
     connectionTimeoutMillis: CONNECT_MS_MAX,
@@ -31,7 +33,8 @@ export async function openDatabase(
     keepAlive: true,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS_MAX,
     application_name: options.name ?? "calibration",
-  });
+  };
+  const pool = new pg.Pool(config);
   // A connection that breaks, idle or in use, is replaced by the pool; without a listener it would end the process.
   pool.on("error", () => undefined);
   pool.on("connect", (client) => client.on("error", () => undefined));
@@ -63,6 +66,36 @@ export async function inTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClie
     await client.query("begin");
     const result = await work(client);
     await client.query("commit");
+    return result;
+  } catch (error) {
+    await client.query("rollback").catch((rollbackError: Error) => (broken = rollbackError));
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+/**
+ * A transaction of two round trips, on a pool with `pipeline`: `begin` goes out with the first statements of `work`, and
+ * `commit` with the last one, which `work` leaves running. Anything thrown rolls it back.
+ */
+export async function inPipelinedTransaction<T>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient) => Promise<{ result: T; last: Promise<unknown> }>,
+): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    const begun = client.query("begin");
+    begun.catch(() => undefined);
+    const { result, last } = await work(client);
+    last.catch(() => undefined);
+    // A transaction that failed on the way is rolled back by this; what failed is thrown by one of these.
+    const ended = client.query("commit");
+    ended.catch(() => undefined);
+    await begun;
+    await last;
+    await ended;
     return result;
   } catch (error) {
     await client.query("rollback").catch((rollbackError: Error) => (broken = rollbackError));

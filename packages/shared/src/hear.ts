@@ -7,16 +7,17 @@
  * A crash anywhere leaves the position where the facts are. Nobody acknowledges anything and nothing is decided twice;
  * a second owner by mistake finds another position than it read, and stops.
  */
-import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
+import type { JsMsg } from "@nats-io/jetstream";
 import type pg from "pg";
 import type { Bus, Telling } from "./bus.ts";
 import { isBusTrouble, readingsStream, say } from "./bus.ts";
 import { TRACEPARENT_HEADER, traceparentOf } from "./trace.ts";
-import { inTransaction, isDatabaseTrouble, type Database } from "./database.ts";
+import { inPipelinedTransaction, isDatabaseTrouble, type Database } from "./database.ts";
 import type { Log } from "./log.ts";
 import { count, type Counts, type StreamMetrics } from "./metrics.ts";
 import type { Presence } from "./presence.ts";
-import { partitionSubjects, publishedSubject, streams } from "./topology.ts";
+import { openPartitionReading, type PartitionReading } from "./read-partition.ts";
+import { publishedSubject, streams } from "./topology.ts";
 
 /** A batch is what is there now, but not more than this: about 5000 readings of 117 bytes. */
 export const BATCH_MESSAGES_MAX = 1_000;
@@ -200,28 +201,31 @@ async function ownPartition(
   const handler = await parts.open(partition, { kept, snapshot: begun.snapshot });
 
   const from = handler.refold === undefined ? kept : Math.min(begun.snapshot, kept);
-  const consumer = await bus.jetstream.consumers.get(streams.readings.name, {
-    filter_subjects: partitionSubjects(partition),
-    opt_start_seq: from + 1,
-    deliver_policy: "by_start_sequence",
-  });
-  const messages = await consumer.consume({ max_messages: BATCH_MESSAGES_MAX });
-  const quit = () => void messages.close();
-  stop.addEventListener("abort", quit, { once: true });
-  readings.add(quit);
-  const stall = openStallWatch(parts, partition, consumer, quit);
-
   let oneByOne = begun.attempts > ATTEMPTS_IN_BATCHES;
+  const reading = await openPartitionReading(bus, {
+    partition,
+    from: from + 1,
+    limits: { messages: BATCH_MESSAGES_MAX, bytes: BATCH_BYTES_MAX },
+    messagesMax: () => (oneByOne ? 1 : BATCH_MESSAGES_MAX),
+  });
+  const quit = () => reading.end();
+  stop.addEventListener("abort", quit, { once: true });
+  if (stop.aborted) quit();
+  readings.add(quit);
+  const stall = openStallWatch(parts, partition, reading);
+
   let attempts = begun.attempts;
   let telling: Promise<void> = Promise.resolve();
   try {
     // Where nothing waits there is nothing to show for it; else the first batch that is kept shows that it works.
-    if ((await consumer.info()).num_pending === 0) working();
-    for await (const taken of batches(messages, () => (oneByOne ? 1 : BATCH_MESSAGES_MAX))) {
+    if ((await reading.waiting()) === 0) working();
+    for await (const arrived of reading.batches()) {
       if (stop.aborted) break;
       const started = performance.now();
       stall.began();
-      metrics.waiting(partition, taken.length + messages.getPending());
+      const behind = arrived.at(-1)!.info.pending;
+      const taken = arrived.map(heardOf);
+      metrics.waiting(partition, taken.length + behind);
       const refolded = taken.filter((message) => message.sequence <= kept);
       const heard = taken.filter((message) => message.sequence > kept);
       if (refolded.length > 0) {
@@ -234,7 +238,7 @@ async function ownPartition(
       }
       if (heard.length === 0) {
         stall.ended();
-        if (messages.getPending() === 0) working();
+        if (behind === 0) working();
         continue;
       }
       const batch: Batch = {
@@ -247,12 +251,20 @@ async function ownPartition(
       const keep = givenUp ? giveUp(service, batch) : await handler.decide(batch);
       // What the last batch came to must be out before its place in the position is written over.
       await telling;
-      const outcome = await inTransaction(database.pool, async (transaction) => {
-        await holdPosition(transaction, service, partition, stream.created, kept);
-        const came = await keep(transaction);
+      const outcome = await inPipelinedTransaction(database.pool, async (transaction) => {
+        // Sent together with what is kept: where the position is another's, all of it fails.
+        const held = holdPosition(transaction, service, partition, stream.created, kept);
+        held.catch(() => undefined);
+        const came = await keep(transaction).catch(async (error: unknown) => {
+          await held;
+          throw error;
+        });
+        await held;
         const counters = added(begun.counters, came.counts ?? {});
-        await movePosition(transaction, service, partition, batch.lastSequence, came, counters);
-        return { ...came, counters };
+        return {
+          result: { ...came, counters },
+          last: movePosition(transaction, service, partition, batch.lastSequence, came, counters),
+        };
       });
       kept = batch.lastSequence;
       stall.ended();
@@ -264,7 +276,7 @@ async function ownPartition(
         oneByOne = false;
       }
       handler.committed?.();
-      metrics.waiting(partition, messages.getPending());
+      metrics.waiting(partition, behind);
       metrics.kept({
         partition,
         messages: heard.length,
@@ -294,8 +306,7 @@ async function ownPartition(
     stall.close();
     readings.delete(quit);
     stop.removeEventListener("abort", quit);
-    await messages.close();
-    await consumer.delete().catch(() => undefined);
+    await reading[Symbol.asyncDispose]();
   }
   if (!stop.aborted) throw new Error("the stream's messages ended");
 }
@@ -307,8 +318,7 @@ async function ownPartition(
 function openStallWatch(
   { report, log, stallMs }: HearingParts,
   partition: number,
-  consumer: Pick<Consumer, "info">,
-  readAnew: () => void,
+  reading: Pick<PartitionReading, "waiting" | "end">,
 ): { began(): void; ended(): void; close(): void } {
   const part = `partition ${partition}`;
   let movedAt = performance.now();
@@ -323,14 +333,11 @@ function openStallWatch(
     if (performance.now() - movedAt < stallMs) return;
     const seconds = Math.round((performance.now() - movedAt) / 1000);
     if (isKeeping) return say(`a batch has not been kept for ${seconds} s`);
-    const waiting = await consumer.info().then(
-      (info) => info.num_pending + info.num_ack_pending,
-      (error: Error) => error,
-    );
+    const waiting = await reading.waiting().catch((error: Error) => error);
     if (waiting instanceof Error) say(`the stream cannot be read: ${waiting.message}`);
     else if (waiting > 0 && performance.now() - movedAt >= stallMs) {
       say(`nothing was read for ${seconds} s, and ${waiting} messages wait`);
-      readAnew();
+      reading.end();
     }
   };
   const looking = setInterval(() => void look(), Math.max(250, stallMs / 6));
@@ -348,21 +355,6 @@ function openStallWatch(
       clearInterval(looking);
     },
   };
-}
-
-/** What is there now, in order: a batch ends where nothing more waits, or at its limits. */
-async function* batches(messages: ConsumerMessages, messagesMax: () => number): AsyncGenerator<Heard[]> {
-  let batch: Heard[] = [];
-  let bytes = 0;
-  for await (const message of messages) {
-    batch.push(heardOf(message));
-    bytes += message.data.length;
-    if (messages.getPending() === 0 || batch.length >= messagesMax() || bytes >= BATCH_BYTES_MAX) {
-      yield batch;
-      batch = [];
-      bytes = 0;
-    }
-  }
 }
 
 function heardOf(message: JsMsg): Heard {
@@ -439,6 +431,7 @@ async function forgiveAttempt(pool: pg.Pool, service: string, partition: number,
     .catch(() => undefined);
 }
 
+/** Locks the position. Fails, and with it the transaction, where it is not the one that was read. */
 async function holdPosition(
   transaction: pg.PoolClient,
   service: string,
@@ -446,15 +439,22 @@ async function holdPosition(
   created: string,
   kept: number,
 ): Promise<void> {
-  const held = await transaction.query<{ kept: number; stream_created: string }>(
-    "select kept, stream_created from stream_positions where service = $1 and partition = $2 for update",
-    [service, partition],
-  );
-  const row = held.rows[0];
-  if (row?.kept !== kept || row.stream_created !== created) {
-    throw new PositionLost(`partition ${partition} stands at ${row?.kept}, not at ${kept}: another replica has it`);
+  try {
+    await transaction.query({
+      name: "hold-position",
+      text: `select 1 / count(*) from (
+        select 1 from stream_positions where service = $1 and partition = $2 and kept = $3 and stream_created = $4 for update) as ours`,
+      values: [service, partition, kept, created],
+    });
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== DIVISION_BY_ZERO) throw error;
+    throw new PositionLost(`partition ${partition} does not stand at ${kept}: another replica has it`, {
+      cause: error,
+    });
   }
 }
+
+const DIVISION_BY_ZERO = "22012";
 
 async function movePosition(
   transaction: pg.PoolClient,
@@ -464,12 +464,20 @@ async function movePosition(
   outcome: Kept,
   counters: Counts,
 ): Promise<void> {
-  await transaction.query(
-    `update stream_positions set told = kept, kept = $3, untold = $4, counters = $5, attempts = 0,
+  await transaction.query({
+    name: "move-position",
+    text: `update stream_positions set told = kept, kept = $3, untold = $4, counters = $5, attempts = 0,
        snapshot = case when $6 then $3 else snapshot end
       where service = $1 and partition = $2`,
-    [service, partition, kept, JSON.stringify(outcome.tell), JSON.stringify(counters), outcome.snapshot === true],
-  );
+    values: [
+      service,
+      partition,
+      kept,
+      JSON.stringify(outcome.tell),
+      JSON.stringify(counters),
+      outcome.snapshot === true,
+    ],
+  });
 }
 
 /** The message that made the service fail again and again, kept whole with the service's name. */

@@ -32,7 +32,7 @@ export async function openPlumbing(service: string, config: ServiceConfig): Prom
   await using stack = new AsyncDisposableStack();
   const log = createLog(service, config.logLevel);
   const health = stack.use(await openHealth({ service, host: config.metricsHost, port: config.metricsPort, log }));
-  const database = stack.use(await openDatabase(config.databaseUrl, { name: service }));
+  const database = stack.use(await openDatabase(config.databaseUrl, { name: service, pipeline: true }));
   const bus = stack.use(await openBus({ ...config, name: service }));
   await untilStreams(bus);
   stack.use(openWatch({ service, bus, databaseUrl: config.databaseUrl, report: health.report }));

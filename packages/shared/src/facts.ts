@@ -61,7 +61,8 @@ export interface Facts {
 }
 
 interface FactRow {
-  kind: "version" | "calibration" | "promotion";
+  /** Null in the row that stands for nothing new. */
+  kind: "version" | "calibration" | "promotion" | null;
   sensor_id: number;
   valid_from: Date;
   site: string | null;
@@ -82,19 +83,39 @@ const FACTS_OF = `
     from model_promotions where SENSORS
   order by valid_from`;
 
-const CHANGED = FACTS_OF.replaceAll("SENSORS", "valid_from > $1");
+const CHANGED = `
+  select statement_timestamp() as now, f.* from (select 1) as always
+    left join (${FACTS_OF.replaceAll("SENSORS", "valid_from > $1")}) as f on true`;
 const ALL_OF_SENSORS = FACTS_OF.replaceAll("SENSORS", "sensor_id = any($1::int[])");
 
 export function createFacts(pool: Pick<Pool, "query">): Facts {
   const sensors = new Map<number, KnownSensor>();
   const byName = new Map<string, number[]>();
   let lookedAtMs = 0;
+  let looking: Promise<void> | null = null;
 
   const keep = (rows: readonly FactRow[]) => {
     for (const row of rows) {
       const known = sensors.get(row.sensor_id);
       if (known !== undefined) addFact(known, row);
     }
+  };
+
+  const used = (name: { site: string; key: string }) => {
+    for (const sensorId of byName.get(nameOf(name)) ?? []) {
+      const known = sensors.get(sensorId);
+      if (known === undefined) continue;
+      sensors.delete(sensorId);
+      sensors.set(sensorId, known);
+    }
+  };
+
+  /** The statement's own time is taken before its snapshot: what was committed by then is seen. */
+  const look = async () => {
+    const since = new Date(lookedAtMs - OVERLAP_MS);
+    const found = await pool.query<FactRow & { now: Date }>({ name: "facts-changed", text: CHANGED, values: [since] });
+    keep(found.rows.filter((row) => row.kind !== null));
+    lookedAtMs = found.rows[0]!.now.getTime();
   };
 
   const lookUp = async (names: readonly { site: string; key: string }[]) => {
@@ -104,9 +125,12 @@ export function createFacts(pool: Pick<Pool, "query">): Facts {
       [names.map((name) => name.site), names.map((name) => name.key)],
     );
     if (found.rows.length === 0) return;
-    if (sensors.size + found.rows.length > SENSORS_MAX) {
-      sensors.clear();
-      byName.clear();
+    for (const { sensor_id: sensorId } of found.rows) sensors.delete(sensorId);
+    // The one used last is the last to go: what another partition has just looked up stays.
+    for (const [oldest, { site, key }] of sensors) {
+      if (sensors.size + found.rows.length <= SENSORS_MAX) break;
+      sensors.delete(oldest);
+      byName.delete(nameOf({ site, key }));
     }
     for (const { sensor_id: sensorId, site, key } of found.rows) {
       sensors.set(sensorId, {
@@ -117,7 +141,7 @@ export function createFacts(pool: Pick<Pool, "query">): Facts {
         calibrations: [],
         promotions: { anomaly: [], drift: [], calibration: [] },
       });
-      const name = `${site}.${key}`;
+      const name = nameOf({ site, key });
       byName.set(name, [...new Set([...(byName.get(name) ?? []), sensorId])]);
     }
     keep((await pool.query<FactRow>(ALL_OF_SENSORS, [found.rows.map((row) => row.sensor_id)])).rows);
@@ -125,24 +149,22 @@ export function createFacts(pool: Pick<Pool, "query">): Facts {
 
   return {
     async refresh(names, storedMs) {
-      if (storedMs >= lookedAtMs) {
-        const now = await pool.query<{ now: Date }>("select clock_timestamp() now");
-        const nowMs = now.rows[0]!.now.getTime();
-        if (sensors.size > 0) keep((await pool.query<FactRow>(CHANGED, [new Date(lookedAtMs - OVERLAP_MS)])).rows);
-        lookedAtMs = nowMs;
+      // The look that is under way may have begun before the message was stored; the next one covers it, whoever begins it.
+      if (storedMs >= lookedAtMs && looking !== null) await looking;
+      if (storedMs >= lookedAtMs) await (looking ??= look().finally(() => (looking = null)));
+      const unknown = new Map<string, { site: string; key: string }>();
+      for (const name of names) {
+        // A name made anew after its sensor was deleted is another sensor: a known name is looked up again when it is gone.
+        if (at(name.site, name.key, storedMs) === null) unknown.set(nameOf(name), name);
+        else used(name);
       }
-      const missing = [...names].filter(({ site, key }) => !byName.has(`${site}.${key}`));
-      // A name made anew after its sensor was deleted is another sensor: a known name is looked up again when it is gone.
-      const gone = [...names].filter(
-        ({ site, key }) => byName.has(`${site}.${key}`) && at(site, key, storedMs) === null,
-      );
-      if (missing.length + gone.length > 0) await lookUp([...missing, ...gone]);
+      if (unknown.size > 0) await lookUp([...unknown.values()]);
     },
     at,
   };
 
   function at(site: string, key: string, storedMs: number): SensorAt | null {
-    for (const sensorId of byName.get(`${site}.${key}`) ?? []) {
+    for (const sensorId of byName.get(nameOf({ site, key })) ?? []) {
       const known = sensors.get(sensorId);
       const version = known?.versions.findLast((candidate) => candidate.validFromMs <= storedMs);
       if (known === undefined || version === undefined || version.deleted) continue;
@@ -161,6 +183,8 @@ export function createFacts(pool: Pick<Pool, "query">): Facts {
     return null;
   }
 }
+
+const nameOf = ({ site, key }: { site: string; key: string }): string => `${site}.${key}`;
 
 function addFact(known: KnownSensor, row: FactRow): void {
   const validFromMs = row.valid_from.getTime();

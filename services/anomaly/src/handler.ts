@@ -1,4 +1,4 @@
-import { createCalendar } from "@calibration/models/calendar.ts";
+import { createCalendar, type Calendar } from "@calibration/models/calendar.ts";
 import { thetaForBudget } from "@calibration/models/false-alarm-budget.ts";
 import type { IsolationForest } from "@calibration/models/isolation-forest.ts";
 import { learntIntervalS } from "@calibration/models/watchers.ts";
@@ -73,6 +73,7 @@ export function judgeReadings(parts: {
 }): PartitionHandler {
   const { partition, pool, facts, models } = parts;
   const sensors = new Map<number, Sensor>();
+  const calendars = new Map<string, Calendar>();
   let readingsSinceSnapshot = 0;
   let snapshotAt = performance.now();
 
@@ -191,8 +192,15 @@ export function judgeReadings(parts: {
       model,
       theta: thetaForBudget(sensor.body.settings.false_alarms_per_month),
       lastCalibrationMs: sensor.calibrations.at(-1)?.appliedAtMs ?? null,
-      calendar: createCalendar(sensor.body.settings.time_zone),
+      calendar: calendarOf(sensor.body.settings.time_zone),
     };
+  }
+
+  /** A time zone's calendar knows its offsets by heart after a while, so the sensors of a zone share one. */
+  function calendarOf(timeZone: string): Calendar {
+    const known = calendars.get(timeZone) ?? createCalendar(timeZone);
+    calendars.set(timeZone, known);
+    return known;
   }
 
   function touch(
@@ -249,6 +257,8 @@ export function judgeReadings(parts: {
     const known = sensors.get(sensor!.sensorId)!;
     const attended = touch(sensor!, touched);
     const context = contextOf(sensor!);
+    const judged: Record<string, number> = {};
+    const fallbacks: Record<string, number> = {};
     for (const one of parsed.readings) {
       const reading = { ...one, storedMs: message.storedMs };
       const { attention, memory } = known;
@@ -266,11 +276,13 @@ export function judgeReadings(parts: {
       const { changes, method, fallbackReason } = isNew
         ? attendReading(attention, memory, reading, context)
         : attendLate(reading, context);
-      attended.changes.push(...mark(message, changes));
-      count(counts, "judged", [method]);
-      if (fallbackReason !== null) count(counts, "fallback", [fallbackReason]);
+      if (changes.length > 0) attended.changes.push(...mark(message, changes));
+      judged[method] = (judged[method] ?? 0) + 1;
+      if (fallbackReason !== null) fallbacks[fallbackReason] = (fallbacks[fallbackReason] ?? 0) + 1;
       readingsSinceSnapshot++;
     }
+    for (const [method, times] of Object.entries(judged)) count(counts, "judged", [method], times);
+    for (const [reason, times] of Object.entries(fallbacks)) count(counts, "fallback", [reason], times);
     known.folded = message.sequence;
     known.dirty = true;
     attended.lookMs = nextLookMs(known.attention, known.memory, sensor!.body);

@@ -85,16 +85,38 @@ export async function findRepeats(pool: Queryable, placed: readonly Placed[]): P
 
 const instant = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
-const KEEP_ANOMALY = `
-  insert into anomalies (sensor_id, timestamp, last_seen, type, value, expected, deviation, severity, resolved, resolved_by,
-    resolved_at, count, score, method, model_version, alarm, explanation, note)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
-  on conflict (sensor_id, timestamp) do update set last_seen = excluded.last_seen, type = excluded.type, value = excluded.value,
-    expected = excluded.expected, deviation = excluded.deviation, severity = excluded.severity, resolved = excluded.resolved,
-    resolved_by = excluded.resolved_by, resolved_at = excluded.resolved_at, count = excluded.count, score = excluded.score,
-    method = excluded.method, model_version = excluded.model_version, alarm = excluded.alarm,
-    explanation = excluded.explanation, note = coalesce(excluded.note, anomalies.note)
-  returning id`;
+const ANOMALY_COLUMNS = {
+  sensor_id: "int",
+  timestamp: "timestamptz",
+  last_seen: "timestamptz",
+  type: "text",
+  value: "float8",
+  expected: "float8",
+  deviation: "float8",
+  severity: "text",
+  resolved: "bool",
+  resolved_by: "text",
+  resolved_at: "timestamptz",
+  count: "int",
+  score: "float8",
+  method: "text",
+  model_version: "int",
+  alarm: "bool",
+  explanation: "jsonb",
+  note: "text",
+};
+const COLUMN_NAMES = Object.keys(ANOMALY_COLUMNS);
+const NATURAL_KEY = ["sensor_id", "timestamp"];
+
+const KEEP_ANOMALIES = `
+  insert into anomalies (${COLUMN_NAMES.join(", ")})
+  select * from unnest(${Object.values(ANOMALY_COLUMNS)
+    .map((type, i) => `$${i + 1}::${type}[]`)
+    .join(", ")})
+  on conflict (${NATURAL_KEY.join(", ")}) do update set ${COLUMN_NAMES.filter((name) => !NATURAL_KEY.includes(name))
+    .map((name) => `${name} = ${name === "note" ? "coalesce(excluded.note, anomalies.note)" : `excluded.${name}`}`)
+    .join(", ")}
+  returning id, sensor_id, (extract(epoch from timestamp) * 1000)::float8 as started_ms`;
 
 /** Writes what changed; returns the ids of the anomalies, by sensor and beginning. */
 export async function keepAttended(
@@ -102,49 +124,63 @@ export async function keepAttended(
   partition: number,
   sensors: readonly AttendedSensor[],
 ): Promise<Map<string, number>> {
-  const ids = new Map<string, number>();
-  if (sensors.length === 0) return ids;
+  if (sensors.length === 0) return new Map();
   const rows = sensors.toSorted((a, b) => a.sensorId - b.sensorId);
+  const heard = rows.filter((row) => row.learning !== null);
+  // Sent one behind the other; the connection carries them out in turn.
+  const [, , ids] = await Promise.all([
+    transaction.query({
+      name: "keep-attention",
+      text: `insert into anomaly_state (sensor_id, partition, body, gap_due_at)
+        select s, $2, b, to_timestamp(g / 1000.0) from unnest($1::int[], $3::jsonb[], $4::float8[]) as u(s, b, g)
+        on conflict (sensor_id) do update set partition = excluded.partition, body = excluded.body, gap_due_at = excluded.gap_due_at`,
+      values: [
+        rows.map((row) => row.sensorId),
+        partition,
+        rows.map((row) => JSON.stringify(row.attention)),
+        rows.map((row) => row.lookMs),
+      ],
+    }),
+    heard.length === 0 ? null : keepLearning(transaction, heard),
+    keepEpisodes(transaction, rows),
+  ]);
+  return ids;
+}
+
+/** Learning ends and intervals settle: what has not changed is not written again. */
+async function keepLearning(transaction: pg.PoolClient, heard: readonly AttendedSensor[]): Promise<void> {
   await transaction.query({
-    name: "keep-attention",
-    text: `insert into anomaly_state (sensor_id, partition, body, gap_due_at)
-      select s, $2, b, to_timestamp(g / 1000.0) from unnest($1::int[], $3::jsonb[], $4::float8[]) as u(s, b, g)
-      on conflict (sensor_id) do update set partition = excluded.partition, body = excluded.body, gap_due_at = excluded.gap_due_at`,
+    name: "keep-status",
+    text: `insert into sensor_status as s (sensor_id, learning, learnt_interval_s)
+      select s, l, i from unnest($1::int[], $2::jsonb[], $3::float8[]) as u(s, l, i)
+      on conflict (sensor_id) do update set learning = excluded.learning, learnt_interval_s = excluded.learnt_interval_s
+       where (s.learning, s.learnt_interval_s) is distinct from (excluded.learning, excluded.learnt_interval_s)`,
     values: [
-      rows.map((row) => row.sensorId),
-      partition,
-      rows.map((row) => JSON.stringify(row.attention)),
-      rows.map((row) => row.lookMs),
+      heard.map((row) => row.sensorId),
+      heard.map((row) => JSON.stringify(row.learning)),
+      heard.map((row) => row.intervalS),
     ],
   });
-  const heard = rows.filter((row) => row.learning !== null);
-  if (heard.length > 0) {
-    await transaction.query({
-      name: "keep-status",
-      text: `insert into sensor_status (sensor_id, learning, learnt_interval_s)
-        select s, l, i from unnest($1::int[], $2::jsonb[], $3::float8[]) as u(s, l, i)
-        on conflict (sensor_id) do update set learning = excluded.learning, learnt_interval_s = excluded.learnt_interval_s`,
-      values: [
-        heard.map((row) => row.sensorId),
-        heard.map((row) => JSON.stringify(row.learning)),
-        heard.map((row) => row.intervalS),
-      ],
-    });
-  }
-  for (const row of rows) {
+}
+
+async function keepEpisodes(
+  transaction: pg.PoolClient,
+  sensors: readonly AttendedSensor[],
+): Promise<Map<string, number>> {
+  const kept: unknown[][] = [];
+  for (const { sensorId, changes, attention } of sensors) {
     // What stands at the end of the batch: the last of each episode that changed, and the one that is still open.
-    const episodes = new Map<number, Episode>(row.changes.map(({ episode }) => [episode.startedMs, episode]));
-    if (row.attention.episode !== null) episodes.set(row.attention.episode.startedMs, row.attention.episode);
-    for (const episode of episodes.values()) {
-      const kept = await transaction.query<{ id: number }>({
-        name: "keep-anomaly",
-        text: KEEP_ANOMALY,
-        values: anomalyColumns(row.sensorId, episode),
-      });
-      ids.set(`${row.sensorId} ${episode.startedMs}`, kept.rows[0]!.id);
-    }
+    const episodes = new Map<number, Episode>(changes.map(({ episode }) => [episode.startedMs, episode]));
+    if (attention.episode !== null) episodes.set(attention.episode.startedMs, attention.episode);
+    for (const episode of episodes.values()) kept.push(anomalyColumns(sensorId, episode));
   }
-  return ids;
+  if (kept.length === 0) return new Map();
+  const { rows } = await transaction.query<{ id: number; sensor_id: number; started_ms: number }>({
+    name: "keep-anomalies",
+    text: KEEP_ANOMALIES,
+    values: COLUMN_NAMES.map((_, column) => kept.map((row) => row[column])),
+  });
+  return new Map(rows.map((row) => [`${row.sensor_id} ${Math.round(row.started_ms)}`, row.id]));
 }
 
 const anomalyColumns = (sensorId: number, episode: Episode): unknown[] => [
@@ -226,19 +262,29 @@ export async function resolveKept(
   return [];
 }
 
+/** Of a snapshot, this much goes into one statement. */
+const MEMORIES_BYTES_MAX = 8 * 1024 ** 2;
+
 export async function keepMemories(
   transaction: pg.PoolClient,
   partition: number,
   position: number,
   memories: readonly { sensorId: number; memory: Memory }[],
 ): Promise<void> {
-  for (const { sensorId, memory } of memories) {
-    const bytes = encodeMemory(memory);
+  let [sensorIds, bodies, bytes]: [number[], Buffer[], number] = [[], [], 0];
+  for (const [index, { sensorId, memory }] of memories.entries()) {
+    const body = encodeMemory(memory);
+    sensorIds.push(sensorId);
+    bodies.push(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+    bytes += body.byteLength;
+    if (bytes < MEMORIES_BYTES_MAX && index < memories.length - 1) continue;
     await transaction.query({
-      name: "keep-memory",
-      text: `insert into novelty_snapshots (sensor_id, partition, position, body) values ($1, $2, $3, $4)
+      name: "keep-memories",
+      text: `insert into novelty_snapshots (sensor_id, partition, position, body)
+        select s, $2, $3, b from unnest($1::int[], $4::bytea[]) as u(s, b)
         on conflict (sensor_id) do update set partition = excluded.partition, position = excluded.position, body = excluded.body`,
-      values: [sensorId, partition, position, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)],
+      values: [sensorIds, partition, position, bodies],
     });
+    [sensorIds, bodies, bytes] = [[], [], 0];
   }
 }

@@ -119,28 +119,32 @@ export async function keepDeadLetters(
   letters: readonly DeadLetter[],
   streamCreated: string,
 ): Promise<Telling[]> {
-  const tell: Telling[] = [];
-  for (const letter of letters) {
-    const inserted = await transaction.query<{ id: number }>(
-      `insert into dead_letters (subject, site, key, reason, detail, payload, stream_sequence, element_index, stream_created, received_at)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing returning id`,
-      [
-        letter.subject,
-        letter.site,
-        letter.key,
-        letter.reason,
-        letter.detail,
-        Buffer.from(letter.payload),
-        letter.sequence,
-        letter.index,
-        streamCreated,
-        new Date(letter.receivedMs),
-      ],
-    );
-    const id = inserted.rows[0]?.id;
-    if (id !== undefined) tell.push(deadLetterTelling(id, letter, streamCreated));
-  }
-  return tell;
+  const inserted = await transaction.query<{ id: number; stream_sequence: number; element_index: number }>({
+    name: "keep-dead-letters",
+    text: `insert into dead_letters (subject, site, key, reason, detail, payload, stream_sequence, element_index, stream_created, received_at)
+      select subject, site, key, reason, detail, payload, sequence, index, $9, ${instant("received")}
+        from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::int8[], $8::int[], $10::float8[])
+          with ordinality as u(subject, site, key, reason, detail, payload, sequence, index, received, place)
+       order by place
+      on conflict do nothing returning id, stream_sequence, element_index`,
+    values: [
+      letters.map((letter) => letter.subject),
+      letters.map((letter) => letter.site),
+      letters.map((letter) => letter.key),
+      letters.map((letter) => letter.reason),
+      letters.map((letter) => letter.detail),
+      letters.map((letter) => Buffer.from(letter.payload)),
+      letters.map((letter) => letter.sequence),
+      letters.map((letter) => letter.index),
+      streamCreated,
+      letters.map((letter) => letter.receivedMs),
+    ],
+  });
+  const ids = new Map(inserted.rows.map((row) => [`${row.stream_sequence} ${row.element_index}`, row.id]));
+  return letters.flatMap((letter) => {
+    const id = ids.get(`${letter.sequence} ${letter.index}`);
+    return id === undefined ? [] : [deadLetterTelling(id, letter, streamCreated)];
+  });
 }
 
 function deadLetterTelling(id: number, letter: DeadLetter, streamCreated: string): Telling {

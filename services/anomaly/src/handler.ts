@@ -43,7 +43,7 @@ import {
 const SNAPSHOT_READINGS = 50_000;
 const SNAPSHOT_MS = 60_000;
 /** How long a batch waits for ingest before it is begun again, and how often it looks. */
-const INGEST_MS_MAX = 5_000;
+const INGEST_MS_MAX = 10_000;
 const INGEST_LOOK_MS = 20;
 
 interface Resolution {

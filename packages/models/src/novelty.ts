@@ -58,7 +58,7 @@ export interface NoveltyResult {
   readonly contributions: Float64Array;
 }
 
-/** The state of one sensor, about 61 KB. Changed in place by {@link updateNovelty}. */
+/** The state of one sensor, about 33 KB. Changed in place by {@link updateNovelty}. */
 export interface Novelty {
   count: number;
   /** The first reading's value; everything is kept relative to it. */
@@ -246,9 +246,9 @@ function rebase(state: Novelty): void {
   state.squares -= squares;
 }
 
-const FORMAT = 1;
+const FORMAT = 2;
 
-/** The state as bytes, about 61 KB; {@link decodeNovelty} continues from them exactly. */
+/** The state as bytes, about 33 KB; {@link decodeNovelty} continues from them exactly. */
 export function encodeNovelty(state: Novelty): Uint8Array {
   const parts: Uint8Array[] = [bytesOf(Float64Array.of(FORMAT, ...SCALARS.map((name) => state[name])))];
   for (const name of ARRAYS) parts.push(bytesOf(state[name]));
@@ -256,8 +256,8 @@ export function encodeNovelty(state: Novelty): Uint8Array {
     parts.push(bytesOf(Float64Array.of(...TAIL_SCALARS.map((name) => tail[name]), tail.fitted ? 1 : 0)));
     for (const side of [tail.high, tail.low]) {
       parts.push(
+        Uint8Array.of(side.held.length, ...side.held),
         bytesOf(side.largest),
-        bytesOf(side.held),
         bytesOf(Float64Array.of(side.from, side.scale, side.shape, side.logShare)),
       );
     }
@@ -285,8 +285,10 @@ export function decodeNovelty(bytes: Uint8Array): Novelty {
     for (const [i, name] of TAIL_SCALARS.entries()) tail[name] = numbers[i]!;
     tail.fitted = numbers.at(-1) === 1;
     for (const side of [tail.high, tail.low]) {
-      fill(side.largest);
-      fill(side.held);
+      const [blocks] = fill(new Uint8Array(1));
+      side.held = fill(new Uint8Array(blocks!));
+      const full = side.held.subarray(1).reduce((sum, count) => sum + count, 0);
+      side.largest = fill(new Float32Array(side.largest.length + full));
       const [from, scale, shape, logShare] = fill(new Float64Array(4));
       Object.assign(side satisfies Tail, { from, scale, shape, logShare });
     }

@@ -11,6 +11,10 @@ export const WINDOW_READINGS = BLOCKS * BLOCK_READINGS;
 /** Of a block, this many on each side are kept: enough for the largest 2 % even if one block holds most of them. */
 const KEPT_OF_BLOCK = 48;
 const TAIL_SHARE = 0.02;
+/** What can no longer matter is left out each time so many blocks were filled: oftener costs more time than it saves room. */
+const BLOCKS_TO_PRUNE = 4;
+/** A fit looks at the largest 2 % of the window, and one more. */
+const LOOKED_AT_MAX = Math.floor(TAIL_SHARE * WINDOW_READINGS) + 1;
 /** No probability is given before so many readings. */
 export const TAIL_FROM = 100;
 const EXCEEDANCES_MIN = 10;
@@ -19,9 +23,13 @@ const LOG10_E = Math.LOG10E;
 
 /** One side: the largest values of each block, and the distribution fitted to them. */
 export interface Tail {
-  /** Block by block, each descending. */
-  readonly largest: Float32Array;
-  readonly held: Uint8Array;
+  /**
+   * The block that is being filled, {@link KEPT_OF_BLOCK} places; then those that are full, the oldest first. Each descends.
+   * Of a full block, only what a fit may yet look at (see {@link countNeeded}).
+   */
+  largest: Float32Array;
+  /** How many values each block has there, in the same order. */
+  held: Uint8Array;
   /** Where the tail begins. */
   from: number;
   /** Scale and shape of the generalised Pareto distribution beyond it. */
@@ -60,8 +68,8 @@ export function createTailModel(): TailModel {
 
 function createTail(): Tail {
   return {
-    largest: new Float32Array(BLOCKS * KEPT_OF_BLOCK),
-    held: new Uint8Array(BLOCKS),
+    largest: new Float32Array(KEPT_OF_BLOCK),
+    held: new Uint8Array(1),
     from: 0,
     scale: 1,
     shape: 0,
@@ -96,13 +104,14 @@ export function pushTail(model: TailModel, value: number): void {
   if (model.inBlock === BLOCK_READINGS) {
     model.inBlock = 0;
     model.block = (model.block + 1) % BLOCKS;
-    model.high.held[model.block] = 0;
-    model.low.held[model.block] = 0;
+    const prunes = model.block % BLOCKS_TO_PRUNE === 0;
+    closeBlock(model.high, prunes);
+    closeBlock(model.low, prunes);
   }
   model.count++;
   model.inBlock++;
-  keep(model.high, model.block, value);
-  keep(model.low, model.block, -value);
+  keep(model.high, value);
+  keep(model.low, -value);
   model.sinceFit++;
   const inWindow = Math.min(model.count, WINDOW_READINGS);
   if (model.count >= TAIL_FROM && (!model.fitted || model.sinceFit >= Math.max(REFIT_AFTER_MIN, inWindow >>> 6))) {
@@ -114,20 +123,76 @@ export function pushTail(model: TailModel, value: number): void {
   }
 }
 
-/** Insertion into the block's descending list. */
-function keep({ largest, held }: Tail, block: number, value: number): void {
+/** Insertion into the descending list of the block that is being filled. */
+function keep({ largest, held }: Tail, value: number): void {
   const x = Math.fround(value);
-  const from = block * KEPT_OF_BLOCK;
-  let at = from + held[block]!;
-  if (at === from + KEPT_OF_BLOCK) {
+  let at = held[0]!;
+  if (at === KEPT_OF_BLOCK) {
     at--;
     if (!(x > largest[at]!)) return;
-  } else held[block]!++;
-  while (at > from && largest[at - 1]! < x) {
+  } else held[0]!++;
+  while (at > 0 && largest[at - 1]! < x) {
     largest[at] = largest[at - 1]!;
     at--;
   }
   largest[at] = x;
+}
+
+let younger = new Float32Array(LOOKED_AT_MAX);
+let merged = new Float32Array(LOOKED_AT_MAX);
+const counts = new Uint8Array(BLOCKS);
+
+/** The block that was filled becomes the youngest of the full ones, and the oldest is forgotten when there are too many. */
+function closeBlock(tail: Tail, prunes: boolean): void {
+  const { largest, held } = tail;
+  const first = held.length === BLOCKS ? 1 : 0;
+  const full = held.length - first;
+  for (let block = 0; block < full - 1; block++) counts[block] = held[block + first + 1]!;
+  counts[full - 1] = held[0]!;
+  if (prunes) countNeeded(tail, first, full);
+  let size = KEPT_OF_BLOCK;
+  for (let block = 0; block < full; block++) size += counts[block]!;
+  const next = new Float32Array(size);
+  const nextHeld = new Uint8Array(full + 1);
+  let from = KEPT_OF_BLOCK + (first === 1 ? held[1]! : 0);
+  for (let block = 0, to = KEPT_OF_BLOCK; block < full; block++) {
+    const isYoungest = block === full - 1;
+    const begin = isYoungest ? 0 : from;
+    for (let i = 0; i < counts[block]!; i++) next[to++] = largest[begin + i]!;
+    if (!isYoungest) from += held[block + first + 1]!;
+    nextHeld[block + 1] = counts[block]!;
+  }
+  tail.largest = next;
+  tail.held = nextHeld;
+}
+
+/**
+ * How many of each block's values a fit may yet look at. One that as many others reach as a fit looks at, all of its own
+ * block or of younger ones, will never be looked at again: they leave the window no sooner than it does. Leaving it out
+ * changes no fit, and holds half of the memory.
+ */
+function countNeeded({ largest, held }: Tail, first: number, full: number): void {
+  let younglings = 0;
+  let end = largest.length;
+  for (let block = full - 1; block >= 0; block--) {
+    const isYoungest = block === full - 1;
+    const from = isYoungest ? 0 : (end -= held[block + first + 1]!);
+    let count = 0;
+    let larger = 0;
+    for (; count < counts[block]!; count++) {
+      const x = largest[from + count]!;
+      while (larger < younglings && younger[larger]! >= x) larger++;
+      if (larger + count >= LOOKED_AT_MAX) break;
+    }
+    counts[block] = count;
+    const most = Math.min(LOOKED_AT_MAX, younglings + count);
+    for (let at = 0, a = 0, b = 0; at < most; at++) {
+      const takeOwn = b < count && (a >= younglings || largest[from + b]! > younger[a]!);
+      merged[at] = takeOwn ? largest[from + b++]! : younger[a++]!;
+    }
+    [younger, merged] = [merged, younger];
+    younglings = most;
+  }
 }
 
 const exceedances = new Float64Array(Math.ceil(TAIL_SHARE * WINDOW_READINGS) + EXCEEDANCES_MIN + 1);
@@ -165,16 +230,20 @@ function fitTail(tail: Tail, effective: number, deviation: number): void {
   tail.shape = shape + 1 / beyond;
 }
 
+const starts = new Int32Array(BLOCKS);
+
 /** Puts the largest values of all blocks into `exceedances`, descending; answers how many there are. */
 function mergeLargest({ largest, held }: Tail, wanted: number): number {
+  const blocks = held.length;
   next.fill(0);
+  for (let block = 1, start = KEPT_OF_BLOCK; block < blocks; start += held[block++]!) starts[block] = start;
   let found = 0;
   while (found < wanted) {
     let best = -1;
     let most = -Infinity;
-    for (let block = 0; block < BLOCKS; block++) {
+    for (let block = 0; block < blocks; block++) {
       if (next[block]! >= held[block]!) continue;
-      const x = largest[block * KEPT_OF_BLOCK + next[block]!]!;
+      const x = largest[starts[block]! + next[block]!]!;
       if (x > most) {
         most = x;
         best = block;

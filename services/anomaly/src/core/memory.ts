@@ -1,6 +1,6 @@
 /**
  * What the judgement of a sensor rests on: its recent readings, the watchers' habits, the novelty detector's tails. Too
- * large to write with every batch (about 100 KB), so it is a fold of the log: a snapshot now and then, and the readings
+ * large to write with every batch (about 60 KB), so it is a fold of the log: a snapshot now and then, and the readings
  * since are folded in again when another replica takes over. Folding decides nothing and depends on nothing else.
  */
 import {
@@ -20,9 +20,15 @@ export interface Memory {
   watch: Watch;
   novelty: Novelty;
   /** Rings of the recent readings; `recent` counts all there ever were. */
-  times: Float64Array;
+  times: Instants;
   values: Float64Array;
   recent: number;
+}
+
+/** A ring of instants: milliseconds since one of them where that fits 32 bits (49 days), which halves it; else since 1970. */
+interface Instants {
+  fromMs: number;
+  offsets: Uint32Array | Float64Array;
 }
 
 export interface MemoryContext {
@@ -41,7 +47,7 @@ export const createMemory = (): Memory => ({
   newestMs: -Infinity,
   watch: createWatch(),
   novelty: createNovelty(),
-  times: new Float64Array(RECENT_MAX),
+  times: { fromMs: 0, offsets: new Uint32Array(RECENT_MAX) },
   values: new Float64Array(RECENT_MAX),
   recent: 0,
 });
@@ -57,11 +63,35 @@ export function fold(
   const findings = updateWatch(memory.watch, { timestampMs, value }, context);
   const novelty = updateNovelty(memory.novelty, localSeconds, value, context.theta);
   const place = memory.recent % RECENT_MAX;
-  memory.times[place] = timestampMs;
+  putTime(memory, place, timestampMs);
   memory.values[place] = value;
   memory.recent++;
   memory.newestMs = timestampMs;
   return { findings, novelty };
+}
+
+const OFFSET_MAX = 2 ** 32 - 1;
+const timeAt = ({ times: { fromMs, offsets } }: Memory, place: number): number => fromMs + offsets[place]!;
+
+/** The next instant, which is the newest. */
+function putTime(memory: Memory, place: number, timestampMs: number): void {
+  const { times } = memory;
+  if (memory.recent === 0) times.fromMs = times.offsets instanceof Uint32Array ? timestampMs : 0;
+  if (times.offsets instanceof Uint32Array && timestampMs - times.fromMs > OFFSET_MAX) moveOrigin(memory, timestampMs);
+  times.offsets[place] = timestampMs - times.fromMs;
+}
+
+/** Counts from the oldest that stays; where the newest is too far from that one too, from 1970 in twice the room. */
+function moveOrigin(memory: Memory, newestMs: number): void {
+  const { times, recent } = memory;
+  const kept = Math.min(recent, RECENT_MAX - 1);
+  const places = Array.from({ length: kept }, (_, i) => (recent - kept + i) % RECENT_MAX);
+  const all = places.map((place) => timeAt(memory, place));
+  const oldestMs = all[0] ?? newestMs;
+  const fits = newestMs - oldestMs <= OFFSET_MAX;
+  times.fromMs = fits ? oldestMs : 0;
+  if (!fits) times.offsets = new Float64Array(RECENT_MAX);
+  for (const [i, place] of places.entries()) times.offsets[place] = all[i]! - times.fromMs;
 }
 
 /** The last readings there are, oldest first, at most `countMax`. */
@@ -71,7 +101,7 @@ export function recentReadings(memory: Memory, countMax: number): { times: Float
   const values = new Float64Array(count);
   for (let index = 0; index < count; index++) {
     const place = (memory.recent - count + index) % RECENT_MAX;
-    times[index] = memory.times[place]!;
+    times[index] = timeAt(memory, place);
     values[index] = memory.values[place]!;
   }
   return { times, values };
@@ -84,7 +114,7 @@ export function isAmongRecent(memory: Memory, timestampMs: number): boolean {
   let high = memory.recent - 1;
   while (low <= high) {
     const middle = (low + high) >> 1;
-    const found = memory.times[middle % RECENT_MAX]!;
+    const found = timeAt(memory, middle % RECENT_MAX);
     if (found === timestampMs) return true;
     if (found < timestampMs) low = middle + 1;
     else high = middle - 1;
@@ -117,7 +147,7 @@ export function encodeMemory(memory: Memory): Uint8Array {
   return bytes;
 }
 
-const MEMORY_VERSION = 1;
+const MEMORY_VERSION = 2;
 
 /** @throws Error where the bytes are of another version. */
 export function decodeMemory(bytes: Uint8Array): Memory {
@@ -133,11 +163,15 @@ export function decodeMemory(bytes: Uint8Array): Memory {
   memory.recent = view.getFloat64(24, true);
   memory.watch = JSON.parse(new TextDecoder().decode(bytes.subarray(32, 32 + watchLength))) as Watch;
   memory.novelty = decodeNovelty(bytes.slice(32 + watchLength, 32 + watchLength + noveltyLength));
-  let at = 32 + watchLength + noveltyLength;
-  for (const column of [memory.times, memory.values]) {
-    for (let index = 0; index < count; index++, at += 8) {
-      column[(memory.recent - count + index) % RECENT_MAX] = view.getFloat64(at, true);
-    }
+  const newest = memory.recent;
+  const columns = 32 + watchLength + noveltyLength;
+  for (let index = 0; index < count; index++) {
+    memory.recent = newest - count + index;
+    const place = memory.recent % RECENT_MAX;
+    if (index === 0) memory.times.fromMs = view.getFloat64(columns, true);
+    putTime(memory, place, view.getFloat64(columns + index * 8, true));
+    memory.values[place] = view.getFloat64(columns + (count + index) * 8, true);
   }
+  memory.recent = newest;
   return memory;
 }

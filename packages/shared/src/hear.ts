@@ -49,6 +49,11 @@ export interface Batch {
 
 export interface Kept {
   tell: readonly Telling[];
+  /**
+   * Where `retell` can make `tell` again from the log: of which messages. Written down with the position in its place, for
+   * CORRECTED's messages are as large as the readings themselves.
+   */
+  tellsOf?: readonly number[];
   counts?: Counts;
   /** The large state was written too, so a take-over need not read from further back. */
   snapshot?: boolean;
@@ -60,6 +65,8 @@ export interface PartitionHandler {
   decide(batch: Batch): Promise<(transaction: pg.PoolClient) => Promise<Kept>>;
   /** Folds messages kept earlier into the large state, without deciding or writing. */
   refold?(batch: Batch): Promise<void>;
+  /** Makes again what was to be told of those messages of the log, which are kept. */
+  retell?(batch: Batch): Promise<readonly Telling[]>;
   /** After the commit. */
   committed?(): void;
 }
@@ -186,10 +193,13 @@ async function ownPartition(
   const { bus, database, service, log, metrics } = parts;
   const stream = await readingsStream(bus);
   const begun = await beginAttempt(database.pool, service, partition, stream.created, stream.lastSequence);
-  if (begun.untold.length > 0) {
-    await say(bus, begun.untold);
-    log.info({ partition, facts: begun.untold.length }, "told what may not have been told");
-  }
+  const tellAgain = async (tellings: readonly Telling[]) => {
+    await say(bus, tellings);
+    log.info({ partition, facts: tellings.length }, "told what may not have been told");
+  };
+  const { untold } = begun;
+  const untoldOf = new Set("tellsOf" in untold ? untold.tellsOf : []);
+  if (!("tellsOf" in untold) && untold.length > 0) await tellAgain(untold);
   let kept = begun.kept;
   if (!begun.fresh && kept + 1 < stream.firstSequence && kept > 0 && begun.attempts === 1) {
     metrics.expired();
@@ -200,7 +210,11 @@ async function ownPartition(
   }
   const handler = await parts.open(partition, { kept, snapshot: begun.snapshot });
 
-  const from = handler.refold === undefined ? kept : Math.min(begun.snapshot, kept);
+  const from = Math.min(
+    kept,
+    handler.refold === undefined ? kept : begun.snapshot,
+    ...[...untoldOf].map((one) => one - 1),
+  );
   let oneByOne = begun.attempts > ATTEMPTS_IN_BATCHES;
   const reading = await openPartitionReading(bus, {
     partition,
@@ -229,12 +243,10 @@ async function ownPartition(
       const refolded = taken.filter((message) => message.sequence <= kept);
       const heard = taken.filter((message) => message.sequence > kept);
       if (refolded.length > 0) {
-        await handler.refold?.({
-          partition,
-          streamCreated: stream.created,
-          messages: refolded,
-          lastSequence: refolded.at(-1)!.sequence,
-        });
+        const known = { partition, streamCreated: stream.created, lastSequence: refolded.at(-1)!.sequence };
+        await handler.refold?.({ ...known, messages: refolded });
+        const again = refolded.filter(({ sequence }) => untoldOf.has(sequence));
+        if (again.length > 0) await tellAgain((await handler.retell?.({ ...known, messages: again })) ?? []);
       }
       if (heard.length === 0) {
         stall.ended();
@@ -377,9 +389,12 @@ function traceparentsOf(heard: readonly Heard[]): string[] | undefined {
 interface Begun extends Position {
   attempts: number;
   counters: Counts;
-  untold: Telling[];
+  untold: Untold;
   fresh: boolean;
 }
+
+/** What may not have been told yet: whole, or the messages that it came of. */
+type Untold = Telling[] | { tellsOf: readonly number[] };
 
 function added(counters: Counts, more: Readonly<Counts>): Counts {
   const sum = { ...counters };
@@ -399,7 +414,7 @@ async function beginAttempt(
     kept: number;
     snapshot: number;
     attempts: number;
-    untold: Telling[];
+    untold: Untold;
     counters: Counts;
     stream_created: string;
     fresh: boolean;
@@ -418,7 +433,8 @@ async function beginAttempt(
       where service = $1 and partition = $2`,
     [service, partition, created],
   );
-  return { kept: 0, snapshot: 0, attempts: 1, untold: row.untold, counters: row.counters, fresh: true };
+  const untold = "tellsOf" in row.untold ? [] : row.untold;
+  return { kept: 0, snapshot: 0, attempts: 1, untold, counters: row.counters, fresh: true };
 }
 
 /** Broken connections are no fault of the batch that met them. */
@@ -473,7 +489,7 @@ async function movePosition(
       service,
       partition,
       kept,
-      JSON.stringify(outcome.tell),
+      JSON.stringify(outcome.tellsOf === undefined ? outcome.tell : { tellsOf: outcome.tellsOf }),
       JSON.stringify(counters),
       outcome.snapshot === true,
     ],

@@ -11,7 +11,8 @@ const monthOf = (timestampMs: number): number => {
   const date = new Date(timestampMs);
   return date.getUTCFullYear() * 12 + date.getUTCMonth();
 };
-const monthStart = (month: number): string => new Date(Date.UTC(Math.floor(month / 12), month % 12, 1)).toISOString();
+const startOf = (month: number): number => Date.UTC(Math.floor(month / 12), month % 12, 1);
+const monthStart = (month: number): string => new Date(startOf(month)).toISOString();
 
 /** Readings beyond these years go to the default partition: one strange clock may not make a thousand tables. */
 const FIRST_MONTH = 2000 * 12;
@@ -25,8 +26,12 @@ export function createTimePartitions(
   return {
     async ensure(timestampsMs) {
       const missing = new Set<number>();
+      // Nearly all of a batch is of the month that the reading before was of.
+      let [from, to] = [Infinity, -Infinity];
       for (const timestampMs of timestampsMs) {
+        if (timestampMs >= from && timestampMs < to) continue;
         const month = monthOf(timestampMs);
+        [from, to] = [startOf(month), startOf(month + 1)];
         if (!made.has(month)) missing.add(month);
       }
       for (const month of missing) {

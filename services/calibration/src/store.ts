@@ -1,5 +1,6 @@
 import type { Corrected } from "@calibration/models/correction.ts";
 import type { Telling } from "@calibration/shared/bus.ts";
+import { numbers, words } from "@calibration/shared/columns.ts";
 import { subjects } from "@calibration/shared/topology.ts";
 import type pg from "pg";
 
@@ -13,12 +14,17 @@ export interface CorrectedMessage {
   readings: ({ timestampMs: number; rawValue: number } & Corrected)[];
 }
 
+/** Names what was new only where something was not: nearly always all of it is. */
 const KEEP = `
-  insert into corrected_readings (sensor_id, timestamp, raw_value, corrected_value, method, model_version)
-  select s, to_timestamp(t / 1000.0), v, c, m, n
-    from unnest($1::int[], $2::float8[], $3::float8[], $4::float8[], $5::text[], $6::int[]) as u(s, t, v, c, m, n)
-  on conflict do nothing
-  returning sensor_id, (extract(epoch from timestamp) * 1000)::float8 as timestamp_ms`;
+  with kept as (
+    insert into corrected_readings (sensor_id, timestamp, raw_value, corrected_value, method, model_version)
+    select s, to_timestamp(t / 1000.0), v, c, m, n
+      from unnest($1::int[], $2::float8[], $3::float8[], $4::float8[], $5::text[], $6::int[]) as u(s, t, v, c, m, n)
+    on conflict do nothing
+    returning sensor_id, timestamp
+  ), counted as (select count(*)::int as n from kept)
+  select counted.n, kept.sensor_id, (extract(epoch from kept.timestamp) * 1000)::float8 as timestamp_ms
+    from counted left join kept on counted.n < $7`;
 
 /** Which of the messages brought at least one reading that was not corrected before. */
 export async function keepCorrected(
@@ -26,20 +32,35 @@ export async function keepCorrected(
   messages: readonly CorrectedMessage[],
 ): Promise<boolean[]> {
   if (messages.length === 0) return [];
-  const rows = messages.flatMap(({ sensorId, readings }) => readings.map((reading) => ({ sensorId, ...reading })));
-  const kept = await transaction.query<{ sensor_id: number; timestamp_ms: number }>({
+  const [sensorIds, timestamps, raw, corrected, versions]: [number[], number[], number[], number[], (number | null)[]] =
+    [[], [], [], [], []];
+  const methods: string[] = [];
+  for (const { sensorId, readings } of messages) {
+    for (const reading of readings) {
+      sensorIds.push(sensorId);
+      timestamps.push(reading.timestampMs);
+      raw.push(reading.rawValue);
+      corrected.push(reading.correctedValue);
+      methods.push(reading.method);
+      versions.push(reading.modelVersion);
+    }
+  }
+  const { rows } = await transaction.query<{ n: number; sensor_id: number; timestamp_ms: number }>({
     name: "keep-corrected",
     text: KEEP,
     values: [
-      rows.map((row) => row.sensorId),
-      rows.map((row) => row.timestampMs),
-      rows.map((row) => row.rawValue),
-      rows.map((row) => row.correctedValue),
-      rows.map((row) => row.method),
-      rows.map((row) => row.modelVersion),
+      numbers(sensorIds),
+      numbers(timestamps),
+      numbers(raw),
+      numbers(corrected),
+      words(methods),
+      numbers(versions),
+      sensorIds.length,
     ],
   });
-  const fresh = new Set(kept.rows.map((row) => `${row.sensor_id} ${Math.round(row.timestamp_ms)}`));
+  if (rows[0]!.n === sensorIds.length) return messages.map(() => true);
+  if (rows[0]!.n === 0) return messages.map(() => false);
+  const fresh = new Set(rows.map((row) => `${row.sensor_id} ${Math.round(row.timestamp_ms)}`));
   // The first message that brought a reading is the one that is new; a repeat later in the same batch is not.
   return messages.map(({ sensorId, readings }) => {
     let isNew = false;

@@ -1,6 +1,7 @@
 import type { Telling } from "@calibration/shared/bus.ts";
 import type { Heard } from "@calibration/shared/hear.ts";
 import type { Reading } from "@calibration/shared/reading.ts";
+import { numbers } from "@calibration/shared/columns.ts";
 import { subjects } from "@calibration/shared/topology.ts";
 import type pg from "pg";
 import type { DeadLetter } from "./dead-letters.ts";
@@ -47,7 +48,7 @@ export function createGathering() {
     },
     count: () => sensorIds.length,
     timestamps: () => timestamps,
-    columns: () => [sensorIds, timestamps, values, qualities, sequences, received],
+    columns: () => [sensorIds, timestamps, values, qualities, sequences, received].map(numbers),
     latestColumns() {
       const rows = [...latest].toSorted(([a], [b]) => a - b);
       return [
@@ -56,7 +57,7 @@ export function createGathering() {
         rows.map(([, one]) => one.value),
         rows.map(([, one]) => one.valueAtMs),
         rows.map(([, one]) => one.receivedMs),
-      ];
+      ].map(numbers);
     },
   };
 }

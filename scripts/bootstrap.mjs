@@ -23,6 +23,7 @@ const SCRIPTS = {
   service: "scripts/service.ts",
   test: "scripts/test.ts",
   check: "scripts/check.ts",
+  docs: "scripts/docs.ts",
   bench: "scripts/bench/main.ts",
   "bench:models": "scripts/bench/models.ts",
   "plant-gateway": "examples/plant-gateway/main.ts",

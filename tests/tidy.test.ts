@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { documents } from "../scripts/docs.ts";
 
 const root = new URL("..", import.meta.url);
 const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
@@ -30,6 +31,27 @@ describe("the repository", () => {
       const card = read(`services/${service}/README.md`);
       for (const word of ["Hears", "Says", "Keeps", "Knobs", "When it breaks"]) expect(card).toContain(`**${word}`);
     }
+  });
+
+  it("has papers that follow from the code as it is: npm run docs", () => {
+    for (const [file, text] of Object.entries(documents())) expect(read(file)).toBe(text);
+  });
+
+  it("says in the runbook what to do about every alert", () => {
+    const headings = [...read("docs/RUNBOOK.md").matchAll(/^##+ (.+)$/gm)].map(([, heading]) =>
+      heading!
+        .toLowerCase()
+        .replaceAll(/[^a-z0-9 -]/g, "")
+        .replaceAll(" ", "-"),
+    );
+    const alerts = [...read("deploy/observability/alerts.yml").matchAll(/- alert: (\w+)|runbook: \S+#(\S+)/g)];
+    const places = alerts.flatMap(([, , place]) => place ?? []);
+    expect(places.length).toBe(alerts.length / 2);
+    expect(places.filter((place) => !headings.includes(place))).toEqual([]);
+  });
+
+  it("has a README that is read in one go", () => {
+    expect(read("README.md").split("\n").length).toBeLessThanOrEqual(151);
   });
 
   it("has links that lead somewhere", () => {

@@ -111,3 +111,102 @@ export function partitionOf(site: string, key: string, partitions: number): numb
   }
   return hash % partitions;
 }
+
+interface Conversation {
+  subject: string;
+  /** Where it is kept; null: only whoever listens at that moment hears it. */
+  stream: StreamKey | null;
+  says: readonly string[];
+  hears: readonly string[];
+  meaning: string;
+}
+
+const HEARERS = ["ingest", "anomaly", "drift", "calibration"] as const;
+
+/** Who says what to whom. `docs/TOPOLOGY.md` is drawn from it. */
+export const conversations: readonly Conversation[] = [
+  {
+    subject: subjects.reading("<site>", "<key>"),
+    stream: "readings",
+    says: ["plant gateways", "gateway"],
+    hears: HEARERS,
+    meaning: "what a sensor measured: one reading, or an array of them",
+  },
+  {
+    subject: "ticks.<partition>",
+    stream: "readings",
+    says: ["ingest"],
+    hears: HEARERS,
+    meaning: "the instant passed, also where nothing was measured: absence is judged on these",
+  },
+  {
+    subject: "resolutions.<partition>.<anomaly id>",
+    stream: "readings",
+    says: ["gateway"],
+    hears: ["anomaly"],
+    meaning: "a person closed an episode",
+  },
+  {
+    subject: subjects.corrected("<site>", "<key>"),
+    stream: "corrected",
+    says: ["calibration"],
+    hears: ["whoever is interested", "gateway"],
+    meaning: "what a reading should have been, in the form it came in",
+  },
+  {
+    subject: subjects.anomalyEvent("<site>", "<key>"),
+    stream: "events",
+    says: ["anomaly"],
+    hears: ["gateway", "whoever is interested"],
+    meaning: "an episode was opened, updated or resolved",
+  },
+  {
+    subject: subjects.driftEvent("<site>", "<key>"),
+    stream: "events",
+    says: ["drift"],
+    hears: ["gateway", "whoever is interested"],
+    meaning: "a level of drift was crossed",
+  },
+  {
+    subject: "events.model.<type>.<sensor id>",
+    stream: "events",
+    says: ["trainer", "gateway"],
+    hears: ["gateway", "whoever is interested"],
+    meaning: "a model was trained, promoted or rolled back",
+  },
+  {
+    subject: subjects.sensorEvent("<site>", "<key>"),
+    stream: "events",
+    says: ["gateway"],
+    hears: ["gateway", "whoever is interested"],
+    meaning: "a sensor was created, changed or deleted, or its status changed",
+  },
+  {
+    subject: subjects.deadLetter("<site>", "<key>"),
+    stream: "deadLetters",
+    says: ["ingest"],
+    hears: ["whoever is interested"],
+    meaning: "what could not be used, and why",
+  },
+  {
+    subject: subjects.deadUnparsable,
+    stream: "deadLetters",
+    says: ["ingest"],
+    hears: ["whoever is interested"],
+    meaning: "the same, where site and key are no names",
+  },
+  {
+    subject: "training.<type>.<sensor id>",
+    stream: "training",
+    says: ["gateway", "trainer"],
+    hears: ["trainer"],
+    meaning: "a model to be trained, shared out among the trainers",
+  },
+  {
+    subject: subjects.presence("<service>"),
+    stream: null,
+    says: HEARERS,
+    hears: [...HEARERS, "gateway"],
+    meaning: "a replica is there, and takes its share of the partitions",
+  },
+];

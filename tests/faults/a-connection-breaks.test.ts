@@ -1,7 +1,9 @@
 /**
  *   transaction ──▶ PostgreSQL ends the session ──▶ an error of that transaction, and the process lives on
  */
+import { openBus } from "@calibration/shared/bus.ts";
 import { inTransaction, isDatabaseTrouble } from "@calibration/shared/database.ts";
+import { freePort } from "@calibration/servers/ports.ts";
 import { expect, it } from "vitest";
 import { openPlant } from "../support/plant.ts";
 
@@ -18,4 +20,16 @@ it("a connection that is ended within a transaction fails that transaction as tr
   }).catch((error: unknown) => error);
   expect(isDatabaseTrouble(ended)).toBe(true);
   expect((await pool.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
+});
+
+it("a service that is told of several NATS servers takes the one that answers", async () => {
+  await using plant = await openPlant();
+  const { port } = await freePort(20_000);
+  await using bus = await openBus({
+    natsUrl: `nats://127.0.0.1:${port},${plant.nats.url}`,
+    natsUser: "admin",
+    natsPassword: plant.nats.users.admin,
+    name: "test",
+  });
+  expect(bus.connection.getServer()).toBe(new URL(plant.nats.url).host);
 });

@@ -40,7 +40,7 @@ const STREAMS_LOOK_MS = 500;
 /** Opens the connection, and waits for NATS where it is not there yet; later breaks are mended by the client for ever. */
 export async function openBus(options: BusOptions): Promise<Bus> {
   const connection = await connect({
-    servers: options.natsUrl,
+    servers: options.natsUrl.split(","),
     name: options.name,
     ...(options.natsUser === undefined || options.natsUser === ""
       ? {}

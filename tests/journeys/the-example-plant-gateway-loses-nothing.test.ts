@@ -58,3 +58,23 @@ it("what was measured while the platform was away is kept once, with its time, b
     expect(timestamp.getTime()).toBeLessThanOrEqual(measuredBy);
   }
 });
+
+it("the README's plant gateway works as it is printed", async () => {
+  await using stack = new AsyncDisposableStack();
+  const plant = stack.use(await openPlant({ services: ["ingest"] }));
+  await plant.aSensor({ id: 17 });
+  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+  const printed = /```ts\n([\s\S]*?)```/.exec(readme)![1]!;
+  const gateway = spawn(process.execPath, ["--input-type=module", "--eval", printed], {
+    // Where its imports are found.
+    cwd: fileURLToPath(new URL("../../examples/plant-gateway", import.meta.url)),
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { PATH: process.env["PATH"] ?? "", NATS_URL: plant.nats.url, NATS_PASSWORD: plant.nats.users.plant },
+  });
+  stack.defer(() => void gateway.kill("SIGKILL"));
+  await expect
+    .poll(async () => (await plant.rows("select 1 from readings where sensor_id = 17 limit 2")).length, {
+      timeout: WAIT_MS,
+    })
+    .toBe(2);
+});

@@ -55,6 +55,28 @@ describe("a message", () => {
 });
 
 describe("an instant", () => {
+  it("is the same whether the one before was of its day or not", () => {
+    for (const text of [
+      "2026-11-23T07:00:00.123Z",
+      "2026-11-23T23:59:59.999Z",
+      "2028-02-29T00:00:00.000Z",
+      "2028-02-29T12:34:56.789Z",
+      "2026-11-23T07:00:00.000Z",
+    ])
+      expect(parseInstant(text)).toBe(Date.parse(text));
+    expect(parseInstant("2026-11-23T07:00:00.000Z")).toBe(STORED_MS);
+    for (const wrong of [
+      "2026-11-23T24:00:00.000Z",
+      "2026-11-23T07:60:00.000Z",
+      "2026-11-23T07:00:61.000Z",
+      "2026-11-23T07:00:00.0x0Z",
+      "2026-11-23T07:00:00.00xZ",
+      "2026-11-23 07:00:00.000Z",
+      "2026-11-23T07-00:00.000Z",
+    ])
+      expect(parseInstant(wrong)).toBeNull();
+  });
+
   it.each([
     ["2026-11-23T07:00:00Z", STORED_MS],
     ["2026-11-23T08:00+01:00", STORED_MS],

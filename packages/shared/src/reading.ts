@@ -52,8 +52,55 @@ const ISO_8601 =
   /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?([Zz]|[+-]\d{2}(?::?\d{2})?)$/;
 const DAYS_OF_MONTH = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
+/** The day of the instant read last: readings come in order, so it is nearly always the next one's too. */
+let lastDay = "";
+let lastDayMs = 0;
+
 /** Epoch milliseconds of an ISO 8601 instant with an offset, or null. Stricter than `Date.parse`, which accepts guesses. */
 export function parseInstant(text: string): number | null {
+  return parseUsual(text) ?? parseAny(text);
+}
+
+/** `YYYY-MM-DDTHH:MM:SS.mmmZ`, as machines write it, on the day of the one before; null: to be looked at closely. */
+function parseUsual(text: string): number | null {
+  if (text.length !== 24 || !text.startsWith(lastDay) || lastDay === "") return null;
+  const hour = twoDigits(text, 11);
+  const minute = twoDigits(text, 14);
+  const second = twoDigits(text, 17);
+  const hundredths = twoDigits(text, 20);
+  const thousandths = text.charCodeAt(22) - ZERO;
+  const isUsual =
+    text.charCodeAt(10) === LETTER_T &&
+    text.charCodeAt(13) === COLON &&
+    text.charCodeAt(16) === COLON &&
+    text.charCodeAt(19) === POINT &&
+    text.charCodeAt(23) === LETTER_Z &&
+    hour < 24 &&
+    minute < 60 &&
+    second < 60 &&
+    thousandths >= 0 &&
+    thousandths < 10;
+  return isUsual && hundredths < 100
+    ? lastDayMs + hour * 3_600_000 + minute * 60_000 + second * 1000 + hundredths * 10 + thousandths
+    : null;
+}
+
+const [ZERO, COLON, POINT, LETTER_T, LETTER_Z] = [..."0:.TZ"].map((one) => one.charCodeAt(0)) as [
+  number,
+  number,
+  number,
+  number,
+  number,
+];
+
+/** 0 to 99; NaN where one is no digit. */
+function twoDigits(text: string, at: number): number {
+  const tens = text.charCodeAt(at) - ZERO;
+  const ones = text.charCodeAt(at + 1) - ZERO;
+  return tens >= 0 && tens < 10 && ones >= 0 && ones < 10 ? tens * 10 + ones : NaN;
+}
+
+function parseAny(text: string): number | null {
   const match = ISO_8601.exec(text);
   if (match === null) return null;
   const [, year, month, day, hour, minute, second, fraction, offset] = match;
@@ -75,7 +122,10 @@ export function parseInstant(text: string): number | null {
     if (offsetHours > 23 || rest > 59) return null;
     offsetMinutes = (offset[0] === "-" ? -1 : 1) * (offsetHours * 60 + rest);
   }
-  return Date.UTC(y, mo - 1, d, h, mi, s, milliseconds) - offsetMinutes * 60_000;
+  const dayMs = Date.UTC(y, mo - 1, d);
+  lastDay = text.slice(0, 10);
+  lastDayMs = dayMs;
+  return dayMs + h * 3_600_000 + mi * 60_000 + s * 1000 + milliseconds - offsetMinutes * 60_000;
 }
 
 /** A timestamp as it may be sent: ISO 8601 with an offset, or epoch milliseconds. A string is why it is not one. */

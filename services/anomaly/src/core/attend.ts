@@ -21,12 +21,10 @@ import {
   type EpisodeEvent,
 } from "./episode.ts";
 import { judgeByModel, weigh, type Moment, type UsableModel } from "./judge.ts";
-import { fold, recentReadings, RECENT_MAX, type Memory } from "./memory.ts";
+import { fold, recentReadings, RECENT_MAX, sortedRecent, type Memory } from "./memory.ts";
 
 /** A reading this much younger than its arrival was sent as it happened; an older one is a back-fill. */
 const LIVE_MS = 5 * 60_000;
-/** The fallback looks at this many readings. */
-const RECENT_FOR_THRESHOLD = 100;
 
 /** The state written with every batch: what a crash may not lose. */
 export interface Attention {
@@ -85,7 +83,7 @@ export function attendReading(
   if (reading.quality === "bad") return { changes, method: "none", fallbackReason: null };
   const { timestampMs, value } = reading;
   const moment = context.calendar(timestampMs);
-  const recent = context.model.model === null ? recentReadings(memory, RECENT_FOR_THRESHOLD).values : NO_READINGS;
+  const recent = context.model.model === null ? sortedRecent(memory) : NONE_SORTED;
   const judged = judgeByModel(context.model, recent, value, moment);
   const folded = fold(memory, timestampMs, value, moment.localSeconds, memoryContextOf(context));
   attention.newestMs = timestampMs;
@@ -123,12 +121,13 @@ export function attendReading(
 }
 
 const NO_READINGS = new Float64Array(0);
+const NONE_SORTED = { sorted: NO_READINGS, held: 0 };
 
 /** A late reading is judged by the model and the range only: it may leave a closed record, never an alarm. */
 export function attendLate(reading: AttendedReading, context: AttendContext): Attended {
   const { timestampMs, value } = reading;
   const moment = context.calendar(timestampMs);
-  const judged = context.model.model === null ? null : judgeByModel(context.model, NO_READINGS, value, moment);
+  const judged = context.model.model === null ? null : judgeByModel(context.model, NONE_SORTED, value, moment);
   const outside = rangeFinding(value, { rangeMin: context.body.range_min, rangeMax: context.body.range_max });
   const folded = {
     findings: outside === null ? [] : [outside],

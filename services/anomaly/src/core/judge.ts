@@ -5,7 +5,7 @@ import {
   scoreReading,
   type IsolationForest,
 } from "@calibration/models/isolation-forest.ts";
-import { judgeByThreshold } from "@calibration/models/robust-threshold.ts";
+import { judgeBySorted } from "@calibration/models/robust-threshold.ts";
 import type { AnomalyMethod } from "@calibration/shared/anomaly.ts";
 import type { FallbackReason } from "@calibration/shared/model.ts";
 import type { Folded } from "./memory.ts";
@@ -32,7 +32,7 @@ export interface Moment {
 /** By the isolation forest, else by the distance from the recent median; null where neither can say anything. */
 export function judgeByModel(
   found: UsableModel,
-  recent: ArrayLike<number>,
+  recent: { sorted: Float64Array; held: number },
   value: number,
   { hour, weekday }: Moment,
 ): ModelJudgement | null {
@@ -50,7 +50,7 @@ export function judgeByModel(
       fallbackReason: null,
     };
   }
-  const judged = judgeByThreshold(recent, value);
+  const judged = judgeBySorted(recent.sorted, recent.held, value);
   if (judged === null) return null;
   const deviation = Math.abs(value - judged.expected);
   return {

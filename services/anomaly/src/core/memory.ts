@@ -10,6 +10,7 @@ import {
   updateNovelty,
   type Novelty,
 } from "@calibration/models/novelty.ts";
+import { RECENT_READINGS, slideSorted } from "@calibration/models/robust-threshold.ts";
 import { createWatch, updateWatch, type Watch, type WatchFinding } from "@calibration/models/watchers.ts";
 
 /** The reference of an episode's type: a week at a reading every five minutes, and room for the episode itself. */
@@ -23,6 +24,8 @@ export interface Memory {
   times: Instants;
   values: Float64Array;
   recent: number;
+  /** The last hundred values, ascending, as of `upTo` readings: only where the fallback judges, and made again from the rings. */
+  ascending: { sorted: Float64Array; held: number; upTo: number } | null;
 }
 
 /** A ring of instants: milliseconds since one of them where that fits 32 bits (49 days), which halves it; else since 1970. */
@@ -50,6 +53,7 @@ export const createMemory = (): Memory => ({
   times: { fromMs: 0, offsets: new Uint32Array(RECENT_MAX) },
   values: new Float64Array(RECENT_MAX),
   recent: 0,
+  ascending: null,
 });
 
 /** Takes in a reading newer than the newest. */
@@ -105,6 +109,21 @@ export function recentReadings(memory: Memory, countMax: number): { times: Float
     values[index] = memory.values[place]!;
   }
   return { times, values };
+}
+
+/** The last readings the fallback looks back on, ascending. */
+export function sortedRecent(memory: Memory): { sorted: Float64Array; held: number } {
+  const { recent, values } = memory;
+  const ascending = (memory.ascending ??= { sorted: new Float64Array(RECENT_READINGS), held: 0, upTo: 0 });
+  if (recent - ascending.upTo > RECENT_READINGS) {
+    ascending.held = 0;
+    ascending.upTo = recent - RECENT_READINGS;
+  }
+  for (; ascending.upTo < recent; ascending.upTo++) {
+    const gone = ascending.held < RECENT_READINGS ? null : values[(ascending.upTo - RECENT_READINGS) % RECENT_MAX]!;
+    ascending.held = slideSorted(ascending.sorted, ascending.held, values[ascending.upTo % RECENT_MAX]!, gone);
+  }
+  return ascending;
 }
 
 /** Whether a reading of that instant is among the recent ones: then it was judged already. */

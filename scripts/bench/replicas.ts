@@ -1,0 +1,81 @@
+/** What more replicas of anomaly bring while scoring is what costs. */
+import { encodeArtifact } from "@calibration/models/artifact.ts";
+import { encodeIsolationForest, fitIsolationForest } from "@calibration/models/isolation-forest.ts";
+import { median } from "@calibration/models/statistics.ts";
+import { createHash } from "node:crypto";
+import { availableParallelism } from "node:os";
+import { ratioOf, type Figure } from "./figure.ts";
+import { aReading, publishBacklog } from "./publisher.ts";
+import { ROOT, type Process, type Servers, type Site } from "./site.ts";
+
+const SENSORS = 200;
+/** Joined replicas have shared the partitions by then. */
+const SETTLED_MS = 2500;
+const FITTED = 5000;
+
+export async function replicaFigures(servers: Servers, quick: boolean, rounds: number): Promise<Figure[]> {
+  const counts = quick ? [1, 2] : [1, 2, 4];
+  const rates = new Map<number, number[]>(counts.map((count) => [count, []]));
+  for (let round = 0; round < rounds; round++)
+    for (const count of counts) rates.get(count)!.push(await rateOfReplicas(servers, count, quick));
+  const [alone] = [rates.get(1)!];
+  return counts.slice(1).map((count) => ({
+    name: `anomaly with ${count} replicas, scoring 200 times as costly`,
+    reference: "1 replica",
+    unit: "readings/s",
+    bound: count === 2 ? { kind: "at least", ratio: 1.7 } : null,
+    ours: rates.get(count)!,
+    theirs: alone,
+    ratio: ratioOf(rates.get(count)!, alone),
+    note: `${availableParallelism()} cores`,
+  }));
+}
+
+async function rateOfReplicas(servers: Servers, count: number, quick: boolean): Promise<number> {
+  await using site = await servers.openSite(SENSORS);
+  await giveForests(site);
+  await publishBacklog(site.bus, { sensors: SENSORS, readings: quick ? 600_000 : 2_000_000, perMessage: 100 });
+  const replicas: Process[] = await Promise.all(
+    Array.from({ length: count }, () => site.start("anomaly", { imports: `${ROOT}scripts/bench/costly-scoring.ts` })),
+  );
+  await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
+  const samples: { at: number; judged: number }[] = [];
+  for (let look = 0; look < (quick ? 3 : 8); look++) {
+    samples.push({ at: performance.now(), judged: await judged(site) });
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+  for (const replica of replicas) await replica[Symbol.asyncDispose]();
+  const rates = samples
+    .slice(1)
+    .map((sample, i) => ((sample.judged - samples[i]!.judged) / (sample.at - samples[i]!.at)) * 1000)
+    .filter((rate) => rate > 0);
+  if (rates.length < 2) throw new Error("the backlog was worked off before it could be measured");
+  return median(rates);
+}
+
+async function judged({ database }: Site): Promise<number> {
+  const { rows } = await database.pool.query<{ n: number }>(
+    "select coalesce(sum((counters->>'judged/isolation_forest')::float8), 0) as n from stream_positions where service = 'anomaly'",
+  );
+  return rows[0]!.n;
+}
+
+/** The same forest for every sensor, in force since before the backlog. */
+export async function giveForests({ database, sensors }: Site): Promise<void> {
+  const rows = new Float64Array(FITTED * 3);
+  for (let i = 0; i < FITTED; i++) {
+    const minute = i * 13;
+    rows.set([aReading(1, minute, 0).value, Math.floor(minute / 60) % 24, Math.floor(minute / 1440) % 7], i * 3);
+  }
+  const artifact = Buffer.from(encodeArtifact("anomaly", encodeIsolationForest(fitIsolationForest(rows))));
+  await database.pool.query(
+    `with made as (
+       insert into model_artifacts (model_name, model_type, sensor_id, version, current, algorithm, params, features, samples, metrics,
+         trained_at, trigger, size_bytes, sha256, artifact)
+       select 'bench', 'anomaly', i, 1, true, 'isolation_forest', '{}', '[]', $2, '{}', now(), 'cli', $3, $4, $5
+         from generate_series(1, $1::int) i returning id, sensor_id)
+     insert into model_promotions (sensor_id, model_type, valid_from, model_id, version)
+     select sensor_id, 'anomaly', now() - interval '1 hour', id, 1 from made`,
+    [sensors, FITTED, artifact.length, createHash("sha256").update(artifact).digest("hex"), artifact],
+  );
+}

@@ -28,6 +28,8 @@ export default defineConfig({
           maxWorkers: 2,
         },
       },
+      // By itself, with `npm run test:deployment`: it builds an image.
+      { test: { name: "deployment", include: ["tests/deployment/**/*.test.ts"] } },
     ],
   },
 });

@@ -22,6 +22,7 @@ const SCRIPTS = {
   start: "scripts/start.ts",
   service: "scripts/service.ts",
   test: "scripts/test.ts",
+  "test:deployment": "scripts/test-deployment.ts",
   check: "scripts/check.ts",
   docs: "scripts/docs.ts",
   bench: "scripts/bench/main.ts",

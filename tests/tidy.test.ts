@@ -96,4 +96,19 @@ describe("the repository", () => {
     );
     expect(spelling).toEqual([]);
   });
+
+  it("names in .env.example exactly what the compose file can be told", () => {
+    const asked = [...read("docker-compose.yml").matchAll(/\$\{([A-Z_]+)/g)].map(([, name]) => name);
+    const named = [...read(".env.example").matchAll(/^([A-Z_]+)=/gm)].map(([, name]) => name);
+    expect(named.toSorted()).toEqual([...new Set(asked)].toSorted());
+  });
+
+  it("builds the image with the pnpm and the Node that a start brings", () => {
+    const version = (name: string): string | undefined =>
+      new RegExp(`const ${name} = "([^"]+)"`).exec(read("scripts/bootstrap.mjs"))?.[1];
+    const dockerfile = read("Dockerfile");
+    expect(dockerfile).toContain(`@${version("PNPM_VERSION")}"`);
+    const bases = [...dockerfile.matchAll(/^FROM node:(\d+)/gm)].map(([, major]) => major);
+    expect(new Set(bases)).toEqual(new Set([version("NODE_VERSION")?.split(".")[0]]));
+  });
 });

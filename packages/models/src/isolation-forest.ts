@@ -252,18 +252,31 @@ export function scoreRows(forest: IsolationForest, rows: Float64Array): Float64A
  * What the forest finds usual at an hour: the middle of the values whose score is lowest there, and how far they reach to
  * either side, both in the unit of the values; null for a forest that never split on the value.
  */
-export function expectedValue(
-  forest: IsolationForest,
-  hour: number,
-  weekday: number,
-): { expected: number; spread: number } | null {
-  const { breakpoints, scores } = slotOf(forest, hour, weekday);
+export function expectedValue(forest: IsolationForest, hour: number, weekday: number): Usual | null {
+  const slot = slotOf(forest, hour, weekday);
+  let found = usualOfSlot.get(slot);
+  if (found === undefined) {
+    found = usualOf(slot, forest.threshold);
+    usualOfSlot.set(slot, found);
+  }
+  return found;
+}
+
+interface Usual {
+  readonly expected: number;
+  readonly spread: number;
+}
+
+/** Asked of every reading, and the same for all of an hour. */
+const usualOfSlot = new WeakMap<Slot, Usual | null>();
+
+function usualOf({ breakpoints, scores }: Slot, threshold: number): Usual | null {
   if (breakpoints.length < 2) return null;
   // The best plateau that has two ends.
   let best = 1;
   for (let k = 2; k < breakpoints.length; k++) if (scores[k]! < scores[best]!) best = k;
   // "Usual" reaches as far as the score stays in the lower half between the best and the threshold.
-  const limit = (scores[best]! + forest.threshold) / 2;
+  const limit = (scores[best]! + threshold) / 2;
   let from = best;
   while (from > 1 && scores[from - 1]! <= limit) from--;
   let to = best;

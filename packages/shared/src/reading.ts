@@ -85,13 +85,11 @@ function parseUsual(text: string): number | null {
     : null;
 }
 
-const [ZERO, COLON, POINT, LETTER_T, LETTER_Z] = [..."0:.TZ"].map((one) => one.charCodeAt(0)) as [
-  number,
-  number,
-  number,
-  number,
-  number,
-];
+const ZERO = "0".charCodeAt(0);
+const COLON = ":".charCodeAt(0);
+const POINT = ".".charCodeAt(0);
+const LETTER_T = "T".charCodeAt(0);
+const LETTER_Z = "Z".charCodeAt(0);
 
 /** 0 to 99; NaN where one is no digit. */
 function twoDigits(text: string, at: number): number {

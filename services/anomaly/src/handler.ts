@@ -60,6 +60,8 @@ interface Sensor {
   /** The position its memory stands at. */
   folded: number;
   dirty: boolean;
+  /** Its learning and interval as they were last written. */
+  status: string;
 }
 
 /** Decide what each reading, and each silence, means; keep the episodes; tell what changed. */
@@ -175,6 +177,7 @@ export function judgeReadings(parts: {
           memory: memory?.memory ?? createMemory(),
           folded: memory?.position ?? 0,
           dirty: false,
+          status: "",
         });
       }
     }
@@ -286,8 +289,13 @@ export function judgeReadings(parts: {
     known.folded = message.sequence;
     known.dirty = true;
     attended.lookMs = nextLookMs(known.attention, known.memory, sensor!.body);
-    attended.learning = learningOf(known.memory, context.model.model !== null);
-    attended.intervalS = learntIntervalS(known.memory.watch);
+    const learning = learningOf(known.memory, context.model.model !== null);
+    const intervalS = learntIntervalS(known.memory.watch);
+    const status = `${learning.stage} ${learning.readings} ${intervalS}`;
+    if (status === known.status) return;
+    known.status = status;
+    attended.learning = learning;
+    attended.intervalS = intervalS;
   }
 
   function attendTicks(

@@ -18,7 +18,7 @@ export interface AttendedSensor {
   attention: Attention;
   changes: (Change & { sequence: number; traceparent: string | null })[];
   lookMs: number | null;
-  /** Null where only time passed. */
+  /** Null where it is as it was. */
   learning: { stage: string; readings: number; of: number } | null;
   intervalS: number | null;
 }
@@ -147,7 +147,7 @@ export async function keepAttended(
   return ids;
 }
 
-/** Learning ends and intervals settle: what has not changed is not written again. */
+/** Learning ends and intervals settle, so this is mostly nothing. */
 async function keepLearning(transaction: pg.PoolClient, heard: readonly AttendedSensor[]): Promise<void> {
   await transaction.query({
     name: "keep-status",

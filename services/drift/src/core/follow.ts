@@ -2,7 +2,7 @@
  * Following one sensor's drift: a fold over its good readings in order. Plain values in and out; the state is stored
  * with every batch, so it holds little: two times 24 hourly means, the hour that is open, and a sample of values.
  */
-import { baselineOf, driftOf } from "@calibration/models/drift-percent.ts";
+import { baselineOf, percentOf } from "@calibration/models/drift-percent.ts";
 import { quantile } from "@calibration/models/statistics.ts";
 
 const HOUR_MS = 3_600_000;
@@ -86,19 +86,50 @@ export function follow(state: Following, timestampMs: number, value: number, con
   state.readings++;
 
   const span = spanOf(state, context);
-  const means = lastMeans(state);
   const baseline = context.baseline ?? measuredBaseline(state);
   if (state.readings < READINGS_MIN || baseline === null) return { drift: null, baseline, span, closed, crossed: null };
-  const drift = driftOf(means, baseline, span);
+  const drift = percentOf(medianOfLast(state), baseline, span);
   return { drift, baseline, span, closed, crossed: crossLevel(state, drift, context.levels) };
 }
 
-export const lastMeans = (state: Following): number[] => [...state.last, ...openMean(state)].slice(-HOURS);
-
 /** The median of the first 24 hourly means there are; null before the first. */
 export function measuredBaseline(state: Following): number | null {
-  const means = [...state.first, ...openMean(state)].slice(0, HOURS);
+  // Once a day of hours is closed the open one no longer counts, and nothing changes until a calibration.
+  if (state.first.length >= HOURS) {
+    const known = baselines.get(state.first);
+    if (known !== undefined) return known;
+    const measured = baselineOf(state.first);
+    baselines.set(state.first, measured);
+    return measured;
+  }
+  const means = [...state.first, ...openMean(state)];
   return means.length === 0 ? null : baselineOf(means);
+}
+
+const baselines = new WeakMap<readonly number[], number>();
+
+/** The closed hours that count beside the open one, ascending, by the list they came from. */
+const ascending = new WeakMap<readonly number[], Float64Array>();
+
+/** The median of the last 24 hourly means, of which only the open one's moves: found by its place among the others. */
+function medianOfLast(state: Following): number {
+  const { last, open } = state;
+  let sorted = ascending.get(last);
+  if (sorted === undefined) {
+    sorted = Float64Array.from(last.slice(-(HOURS - 1))).sort();
+    ascending.set(last, sorted);
+  }
+  const moving = open!.sum / open!.count;
+  const count = sorted.length + 1;
+  const at = (place: number): number => {
+    // Of the others, those before it that are smaller than the moving one stay where they are.
+    if (place < sorted.length && sorted[place]! < moving) return sorted[place]!;
+    return place > 0 && sorted[place - 1]! > moving ? sorted[place - 1]! : moving;
+  };
+  const position = (count - 1) / 2;
+  const below = Math.floor(position);
+  const low = at(below);
+  return low + (position - below) * (at(Math.min(below + 1, count - 1)) - low);
 }
 
 const openMean = ({ open }: Following): number[] => (open === null ? [] : [open.sum / open.count]);
@@ -122,8 +153,15 @@ function sampleValue(state: Following, value: number): void {
 
 function spanOf(state: Following, { rangeMin, rangeMax }: FollowingContext): number {
   if (rangeMin !== null && rangeMax !== null) return rangeMax - rangeMin;
-  return quantile(state.sample, 0.95) - quantile(state.sample, 0.05);
+  // A full sample gives up half of itself for a new list; until then its length tells whether it has changed.
+  const known = spans.get(state.sample);
+  if (known?.of === state.sample.length) return known.span;
+  const span = quantile(state.sample, 0.95) - quantile(state.sample, 0.05);
+  spans.set(state.sample, { of: state.sample.length, span });
+  return span;
 }
+
+const spans = new WeakMap<readonly number[], { of: number; span: number }>();
 
 function crossLevel(state: Following, drift: number, levels: readonly number[]): Followed["crossed"] {
   const size = Math.abs(drift);

@@ -1,5 +1,7 @@
 /** Calendar-month partitions of the tables that grow: made ahead of their first row and never inside a batch's transaction. */
 import type { Pool } from "pg";
+import { inTransaction } from "./database.ts";
+import type { Log } from "./log.ts";
 
 export interface TimePartitions {
   /** Makes the months of these instants, where they are missing. */
@@ -18,10 +20,76 @@ const monthStart = (month: number): string => new Date(startOf(month)).toISOStri
 const FIRST_MONTH = 2000 * 12;
 const MONTHS_AHEAD_MAX = 2;
 
-export function createTimePartitions(
-  pool: Pick<Pool, "query">,
-  table: "readings" | "corrected_readings",
-): TimePartitions {
+const TEND_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+/** Dropping a month waits no longer than this for those who read it; the next hour is as good. */
+const LOCK_MS_MAX = 2_000;
+
+export type GrowingTable = "readings" | "corrected_readings";
+
+/**
+ * Looks after a table's months while the service runs: the next one stands before its first row, and months that
+ * `retentionDays` has passed altogether are dropped (0: never). The rollups stay: they are small, and are what charts show.
+ */
+export async function openMonths(parts: {
+  pool: Pool;
+  table: GrowingTable;
+  retentionDays: number;
+  log: Pick<Log, "info" | "warn">;
+}): Promise<TimePartitions & AsyncDisposable> {
+  const { pool, table, retentionDays, log } = parts;
+  const months = createTimePartitions(pool, table);
+  const tend = async () => {
+    try {
+      const now = Date.now();
+      await months.ensure([now, startOf(monthOf(now) + 1)]);
+      for (const dropped of await dropExpired(pool, table, retentionDays, now)) log.info({ dropped }, "month dropped");
+    } catch (error) {
+      log.warn({ error, table }, "the months could not be looked after");
+    }
+  };
+  let tending = tend();
+  const looking = setInterval(() => void (tending = tending.then(tend)), TEND_MS);
+  await tending;
+  return {
+    ensure: months.ensure,
+    async [Symbol.asyncDispose]() {
+      clearInterval(looking);
+      await tending;
+    },
+  };
+}
+
+/** Drops the months that ended before the retention began, and returns their names; what strayed into the default partition goes too. */
+export async function dropExpired(
+  pool: Pool,
+  table: GrowingTable,
+  retentionDays: number,
+  nowMs: number,
+): Promise<string[]> {
+  if (retentionDays === 0) return [];
+  const oldestMs = nowMs - retentionDays * DAY_MS;
+  const { rows } = await pool.query<{ name: string }>(
+    "select inhrelid::regclass::text as name from pg_inherits where inhparent = $1::regclass order by 1",
+    [table],
+  );
+  const expired = rows
+    .map(({ name }) => name)
+    .filter((name) => {
+      const month = /_(\d{4})_(\d{2})$/.exec(name);
+      return month !== null && Date.UTC(Number(month[1]), Number(month[2]), 1) <= oldestMs;
+    });
+  for (const name of expired) {
+    await inTransaction(pool, async (client) => {
+      await client.query(`set local lock_timeout = ${LOCK_MS_MAX}`);
+      await client.query(`drop table if exists "${name}"`);
+    });
+  }
+  await pool.query(`delete from "${table}_default" where timestamp < to_timestamp($1 / 1000.0)`, [oldestMs]);
+  return expired;
+}
+
+export function createTimePartitions(pool: Pick<Pool, "query">, table: GrowingTable): TimePartitions {
   const made = new Set<number>();
   return {
     async ensure(timestampsMs) {

@@ -11,7 +11,7 @@ import { untilStopped } from "@calibration/shared/lifetime.ts";
 import { createLog } from "@calibration/shared/log.ts";
 import { createModelCache } from "@calibration/shared/model-cache.ts";
 import { openPlumbing, openStreamService } from "@calibration/shared/service.ts";
-import { createTimePartitions } from "@calibration/shared/time-partitions.ts";
+import { openMonths } from "@calibration/shared/time-partitions.ts";
 import { readConfig } from "./config.ts";
 import { correctReadings } from "./handler.ts";
 
@@ -27,9 +27,10 @@ await using models = createModelCache({
   log,
   registry: plumbing.health.registry,
 });
+await using months = await openMonths({ pool, table: "corrected_readings", retentionDays: config.retentionDays, log });
 const corrector = correctReadings({
   facts: createFacts(pool),
-  months: createTimePartitions(pool, "corrected_readings"),
+  months,
   models,
   retentionDays: config.retentionDays,
 });

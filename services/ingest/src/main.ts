@@ -8,7 +8,7 @@ import { createFacts } from "@calibration/shared/facts.ts";
 import { untilStopped } from "@calibration/shared/lifetime.ts";
 import { createLog } from "@calibration/shared/log.ts";
 import { openPlumbing, openStreamService } from "@calibration/shared/service.ts";
-import { createTimePartitions } from "@calibration/shared/time-partitions.ts";
+import { openMonths } from "@calibration/shared/time-partitions.ts";
 import { readConfig } from "./config.ts";
 import { keepReadings } from "./handler.ts";
 import { openTicking } from "./ticking.ts";
@@ -18,9 +18,10 @@ const log = createLog("ingest", config.logLevel);
 
 await using plumbing = await openPlumbing("ingest", config);
 const { pool } = plumbing.database;
+await using months = await openMonths({ pool, table: "readings", retentionDays: config.retentionDays, log });
 const ingest = keepReadings({
   facts: createFacts(pool),
-  months: createTimePartitions(pool, "readings"),
+  months,
   retentionDays: config.retentionDays,
 });
 await using service = await openStreamService("ingest", plumbing, log, async () => ingest);

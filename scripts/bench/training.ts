@@ -9,7 +9,7 @@ const LOOK_MS = 20;
 const DONE_MS_MAX = 900_000;
 
 export async function trainingFigures(servers: Servers, quick: boolean, rounds: number): Promise<Figure[]> {
-  const sensors = quick ? 24 : 1000;
+  const sensors = quick ? 8 : 1000;
   await using site = await servers.openSite(sensors);
   const { pool } = site.database;
   await pool.query(

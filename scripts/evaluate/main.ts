@@ -1,16 +1,18 @@
 /** `npm run evaluate`: what the models are worth, measured here and now. Each figure stands in `docs/MODELS.md` with its meaning. */
+import { artifactDigests } from "@calibration/models/evaluation/artifacts.ts";
 import { readOptions, wrongUsage } from "../local/options.ts";
 import { evaluateCalibration } from "./calibration.ts";
 import { evaluateDrift } from "./drift.ts";
 import { evaluateFaults } from "./faults.ts";
 import { evaluateNab } from "./nab.ts";
 
-const USAGE = `npm run evaluate -- (--nab DIR [--out DIR] | --faults | --drift | --calibration) [--seed N] [--count N]
+const USAGE = `npm run evaluate -- (--nab DIR [--out DIR] | --faults | --drift | --calibration | --artifacts) [--seed N] [--count N]
   --nab DIR      a folder in the layout of Numenta's benchmark: <category>/<series>.csv with timestamp,value, and windows.json
                  (or labels/combined_windows.json beside data/); its result files go to --out (default .local/nab-results)
   --faults       faults of known kind and size in made signals: the confusion matrix
   --drift        drift forecasts on made histories: skill and coverage
   --calibration  calibrations of made sensors: error in the calibrated range
+  --artifacts    digests of one artifact of each kind: the same on every Node.js and every machine
   --seed N       the first seed (default 1001); --count N: cases of each kind`;
 const { values } = readOptions(USAGE, {
   nab: { type: "string" },
@@ -18,6 +20,7 @@ const { values } = readOptions(USAGE, {
   faults: { type: "boolean" },
   drift: { type: "boolean" },
   calibration: { type: "boolean" },
+  artifacts: { type: "boolean" },
   seed: { type: "string", default: "1001" },
   count: { type: "string" },
 });
@@ -26,7 +29,7 @@ const count = values.count === undefined ? undefined : Number(values.count);
 if (!Number.isInteger(seed)) wrongUsage(USAGE, `--seed is a whole number, and not ${values.seed}`);
 if (count !== undefined && !(Number.isInteger(count) && count > 0 && count <= 10_000))
   wrongUsage(USAGE, `--count is 1 to 10000, and not ${values.count}`);
-if (values.nab === undefined && !values.faults && !values.drift && !values.calibration)
+if (values.nab === undefined && !values.faults && !values.drift && !values.calibration && !values.artifacts)
   wrongUsage(USAGE, "say what to evaluate");
 
 try {
@@ -38,3 +41,5 @@ try {
 if (values.faults === true) evaluateFaults(seed, count ?? 100);
 if (values.drift === true) evaluateDrift(seed, count ?? 24);
 if (values.calibration === true) evaluateCalibration(seed, count ?? 300);
+if (values.artifacts === true)
+  for (const [kind, digest] of Object.entries(artifactDigests())) console.log(`${kind.padEnd(12)} ${digest}`);

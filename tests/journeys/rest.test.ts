@@ -55,6 +55,19 @@ it("a sensor is made, changed, listed and deleted, and what contradicts is refus
     body: { name: "Tank", range_max: 10, settings: { time_zone: "Europe/Berlin", trees: 100 } },
   });
   expect(await ask("PATCH", "/api/sensors/13/", { key: "14" })).toMatchObject({ status: 409 });
+
+  const budget = await ask("PUT", "/api/sites/main/false-alarm-budget/", { false_alarms_per_month: 2.91 });
+  expect(budget).toMatchObject({ status: 200, body: { site: "main", sensors: 1 } });
+  expect(await ask("GET", "/api/sensors/13/")).toMatchObject({
+    body: {
+      settings: { false_alarms_per_month: 2.91, time_zone: "Europe/Berlin" },
+      learning: null,
+      false_alarms: { budget_per_month: 2.91, threshold: 5.5, observed_per_month: null, alarms: 0 },
+    },
+  });
+  expect(await ask("PUT", "/api/sites/nowhere/false-alarm-budget/", { false_alarms_per_month: 1 })).toMatchObject({
+    status: 404,
+  });
   expect(await ask("PATCH", "/api/sensors/13/", { settings: { time_zone: "Mars/Olympus" } })).toMatchObject({
     status: 422,
   });

@@ -13,7 +13,20 @@ const OPERATING_POINTS: readonly (readonly [theta: number, perDay: number])[] = 
   [10, 0.014],
 ];
 
-const DAYS_PER_MONTH = 30;
+export const DAYS_PER_MONTH = 30;
+
+/** Fewer days are no rate. */
+const OBSERVED_DAYS_MIN = 1;
+
+/**
+ * Alarms a month, of those seen in so many days; null where there were too few of them. True alarms are among them, as only people can
+ * tell them apart: what was false is at most this.
+ *
+ * @example observedPerMonth(2, 20) // 3
+ */
+export function observedPerMonth(alarms: number, days: number): number | null {
+  return days < OBSERVED_DAYS_MIN ? null : (alarms * DAYS_PER_MONTH) / days;
+}
 
 /**
  * The θ whose measured rate keeps the budget. A budget beyond the measured range gets the nearest end of it.
@@ -31,4 +44,17 @@ export function thetaForBudget(alarmsPerMonth: number): number {
       return thetaLow + (thetaHigh - thetaLow) * (Math.log(rateHigh / perDay) / Math.log(rateHigh / rateLow));
   }
   return points.at(-1)![0];
+}
+
+/** False alarms a month that were measured at θ, interpolated: the rate that {@link thetaForBudget} can promise. */
+export function promisedAlarmsPerMonth(theta: number): number {
+  const points = OPERATING_POINTS;
+  if (theta <= points[0]![0]) return points[0]![1] * DAYS_PER_MONTH;
+  for (let i = 1; i < points.length; i++) {
+    const [thetaLow, rateHigh] = points[i - 1]!;
+    const [thetaHigh, rateLow] = points[i]!;
+    if (theta <= thetaHigh)
+      return DAYS_PER_MONTH * rateHigh * (rateLow / rateHigh) ** ((theta - thetaLow) / (thetaHigh - thetaLow));
+  }
+  return points.at(-1)![1] * DAYS_PER_MONTH;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createWatch, gapThresholdMs, learntIntervalS, rangeFinding, updateWatch, type Watch } from "./watchers.ts";
 
-const anywhere = { rangeMin: null, rangeMax: null, expectedIntervalS: null };
+const anywhere = { rangeMin: null, rangeMax: null, expectedIntervalS: null, ratePerMinuteMax: null };
 
 function watching(
   values: readonly number[],
@@ -45,6 +45,21 @@ describe("updateWatch", () => {
     expect(watching([140], { ...anywhere, rangeMin: 0, rangeMax: 100 }).rules).toEqual([["range"]]);
     expect(rangeFinding(100, { rangeMin: 0, rangeMax: 100 })).toBeNull();
     expect(rangeFinding(-1, { rangeMin: 0, rangeMax: null })?.detail).toMatch(/below the range/);
+  });
+
+  it("knows how fast a value can change, and that nothing changes from a sentinel back", () => {
+    const tank = { ...anywhere, ratePerMinuteMax: 2 };
+    expect(watching([20, 22, 24.5, 23], tank).rules).toEqual([[], [], ["rate"], []]);
+    expect(watching([20, 21, 20, 21, -9999, 21], tank).rules.slice(-2)).toEqual([["sentinel"], []]);
+    const slow = createWatch();
+    updateWatch(slow, { timestampMs: 0, value: 20 }, tank);
+    // Half an hour without a reading gives it time for 60.
+    expect(updateWatch(slow, { timestampMs: 1_800_000, value: 80 }, tank)).toEqual([]);
+    expect(updateWatch(slow, { timestampMs: 1_830_000, value: 85 }, tank)[0]).toMatchObject({
+      rule: "rate",
+      expected: 80,
+      detail: "a change of 10 a minute, where 2 is the most",
+    });
   });
 
   it("learns the interval as a median, and survives JSON", () => {

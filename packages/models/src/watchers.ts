@@ -1,9 +1,9 @@
 /**
  * The watchers: rules that need no training and speak from the first readings on. A value that stands still, a value that
- * means "no value", a value that physics excludes. Silence, the fourth, is judged by whoever has a clock.
+ * means "no value", a value and a change that physics excludes. Silence, the fifth, is judged by whoever has a clock.
  */
 
-export type WatchRule = "flat_line" | "sentinel" | "range";
+export type WatchRule = "flat_line" | "sentinel" | "range" | "rate";
 
 export interface WatchFinding {
   readonly rule: WatchRule;
@@ -18,6 +18,8 @@ export interface WatchContext {
   readonly rangeMin: number | null;
   readonly rangeMax: number | null;
   readonly expectedIntervalS: number | null;
+  /** The most that the value can change in a minute, in the sensor's unit; null: not known. */
+  readonly ratePerMinuteMax: number | null;
 }
 
 /** What the rules remember of one sensor; plain JSON. */
@@ -75,6 +77,8 @@ export function updateWatch(
   if (sentinel !== null) findings.push(sentinel);
   const outside = rangeFinding(value, context);
   if (outside !== null && sentinel === null) findings.push(outside);
+  const leap = rateFinding(watch, reading, context);
+  if (leap !== null && sentinel === null) findings.push(leap);
   takeInterval(watch, reading.timestampMs);
 
   if (value === watch.value) watch.run++;
@@ -111,6 +115,26 @@ export function rangeFinding(
   if (rangeMax !== null && value > rangeMax)
     return { rule: "range", value, expected: null, detail: `above the range, which ends at ${rangeMax}` };
   return null;
+}
+
+/** A change faster than the thing measured can change. Back from a sentinel nothing has changed: there was no value to change from. */
+function rateFinding(
+  watch: Watch,
+  { timestampMs, value }: { timestampMs: number; value: number },
+  { ratePerMinuteMax }: Pick<WatchContext, "ratePerMinuteMax">,
+): WatchFinding | null {
+  if (ratePerMinuteMax === null || watch.value === null || watch.newestMs === null) return null;
+  if (SENTINELS.includes(watch.value)) return null;
+  const minutes = (timestampMs - watch.newestMs) / 60_000;
+  const rate = Math.abs(value - watch.value) / minutes;
+  if (!(rate > ratePerMinuteMax)) return null;
+  const shown = Number(rate.toPrecision(3));
+  return {
+    rule: "rate",
+    value,
+    expected: watch.value,
+    detail: `a change of ${shown} a minute, where ${ratePerMinuteMax} is the most`,
+  };
 }
 
 /** Milliseconds of silence beyond which a sensor with such an interval is missed. */

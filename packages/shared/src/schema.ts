@@ -235,6 +235,10 @@ export const anomalies = pgTable(
     index("anomalies_open")
       .on(table.sensorId)
       .where(sql`not resolved`),
+    // Few of all anomalies are alarms; how many a sensor raised of late is asked with every look at it.
+    index("anomalies_alarms")
+      .on(table.sensorId, table.timestamp)
+      .where(sql`alarm`),
     index("anomalies_recent").on(table.timestamp, table.id),
   ],
 );

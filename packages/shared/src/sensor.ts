@@ -22,6 +22,8 @@ export interface SensorSettings {
   false_alarms_per_month: number;
   /** In the sensor's unit, round its baseline; null: none given. */
   tolerance: number | null;
+  /** The most that the value can change in a minute, in the sensor's unit; null: not watched. */
+  rate_per_minute_max: number | null;
   drift_levels: number[];
   promotion: "automatic" | "manual";
 }
@@ -33,6 +35,7 @@ export const SETTINGS_DEFAULTS: Readonly<SensorSettings> = Object.freeze({
   contamination: 0.1,
   false_alarms_per_month: 1,
   tolerance: null,
+  rate_per_minute_max: null,
   drift_levels: [1, 5],
   promotion: "automatic",
 });

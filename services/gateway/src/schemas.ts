@@ -17,14 +17,17 @@ const Finite = Type.Number();
 /** PostgreSQL keeps no NUL, and a service that met one in the log could never pass it. */
 const Text = (maxLength: number, minLength = 0) => Type.String({ minLength, maxLength, pattern: "^[^\\u0000]*$" });
 
+export const FalseAlarmsPerMonth = Type.Number({ exclusiveMinimum: 0, maximum: 1000 });
+
 export const Settings = Type.Object(
   {
     time_zone: Type.String(),
     trees: Type.Integer({ minimum: 1, maximum: 1000 }),
     subsample: Type.Integer({ minimum: 2, maximum: 65_535 }),
     contamination: Type.Number({ exclusiveMinimum: 0, maximum: 0.5 }),
-    false_alarms_per_month: Type.Number({ exclusiveMinimum: 0, maximum: 1000 }),
+    false_alarms_per_month: FalseAlarmsPerMonth,
     tolerance: nullable(Type.Number({ exclusiveMinimum: 0 })),
+    rate_per_minute_max: nullable(Type.Number({ exclusiveMinimum: 0 })),
     drift_levels: Type.Array(Type.Number({ exclusiveMinimum: 0 }), { minItems: 1, maxItems: 10 }),
     promotion: oneOf(["automatic", "manual"] as const),
   },
@@ -58,7 +61,23 @@ export const Sensor = Type.Object({
   status: oneOf(SENSOR_STATUSES),
   last_updated: nullable(Type.String()),
   drift: nullable(Finite),
-  learning: nullable(Type.Unknown()),
+  /** "learning: n of N": which of the detectors speak already. */
+  learning: nullable(
+    Type.Object({
+      stage: Type.String({ description: "watchers, threshold, isolation_forest, novelty (still mute), complete" }),
+      readings: Type.Integer(),
+      of: Type.Integer(),
+    }),
+  ),
+  /** What was promised of the novelty detector, and what it did in the last days. */
+  false_alarms: Type.Object({
+    budget_per_month: Finite,
+    threshold: Finite,
+    promised_per_month: Finite,
+    observed_per_month: nullable(Type.Number({ description: "all its alarms, true ones included: an upper bound" })),
+    alarms: Type.Integer(),
+    days: Finite,
+  }),
   created_at: Type.String(),
   open_alarms: Type.Integer(),
   open_anomalies: Type.Integer({ description: "alarms and flags" }),

@@ -1,5 +1,6 @@
 /** A sensor as REST shows it: what was said of it, and what the services found out, in one query. */
 import { driftOf } from "@calibration/models/drift-percent.ts";
+import { observedPerMonth, promisedAlarmsPerMonth, thetaForBudget } from "@calibration/models/false-alarm-budget.ts";
 import {
   offlineAfterMs,
   SETTINGS_DEFAULTS,
@@ -33,25 +34,35 @@ export interface SensorRow {
   last_means: number[] | null;
   open_sum: number | null;
   open_count: number | null;
-  learning: unknown;
+  learning: { stage: string; readings: number; of: number } | null;
   learnt_interval_s: number | null;
   alarms: number;
   grave_alarms: number;
   open_anomalies: number;
+  novelty_alarms: number;
+  watched_days: number | null;
 }
+
+/** Alarms of so many days, by the sensor's own clock, are held against its budget. */
+const BUDGET_DAYS = 30;
 
 export const SENSOR_COLUMNS = `
   s.*, l.raw_value as value, l.timestamp as newest, l.readings, d.drift, d.baseline as measured_baseline, d.span,
   d.body->'last' as last_means, (d.body->'open'->>'sum')::float8 as open_sum, (d.body->'open'->>'count')::float8 as open_count,
   st.learning, st.learnt_interval_s, coalesce(a.alarms, 0)::int as alarms, coalesce(a.grave, 0)::int as grave_alarms,
-  coalesce(a.open, 0)::int as open_anomalies`;
+  coalesce(a.open, 0)::int as open_anomalies, coalesce(n.alarms, 0)::int as novelty_alarms, n.days as watched_days`;
 export const SENSOR_JOINS = `
   left join sensor_latest l on l.sensor_id = s.id
   left join sensor_drift d on d.sensor_id = s.id
   left join sensor_status st on st.sensor_id = s.id
   left join lateral (
     select count(*) as open, count(*) filter (where alarm) as alarms, count(*) filter (where alarm and severity in ('High', 'Critical')) as grave
-      from anomalies where sensor_id = s.id and not resolved) a on true`;
+      from anomalies where sensor_id = s.id and not resolved) a on true
+  left join lateral (
+    select (select count(*) from anomalies where sensor_id = s.id and alarm and method = 'novelty'
+               and timestamp > l.timestamp - make_interval(days => ${BUDGET_DAYS})) as alarms,
+           (select extract(epoch from l.timestamp - min(bucket)) / 86400 from readings_per_hour where sensor_id = s.id
+               and bucket > l.timestamp - make_interval(days => ${BUDGET_DAYS}))::float8 as days) n on true`;
 export const SENSOR_QUERY = `select ${SENSOR_COLUMNS} from sensors s ${SENSOR_JOINS}`;
 
 const SENSOR_ID_MAX = 2 ** 31 - 1;
@@ -79,10 +90,26 @@ export function sensorBody(row: SensorRow, nowMs = Date.now()) {
     range_max: row.range_max,
     expected_interval_s: row.expected_interval_s,
     learning: row.learning ?? null,
+    false_alarms: falseAlarms(row),
     settings: { ...SETTINGS_DEFAULTS, ...row.settings },
     created_at: row.created_at.toISOString(),
     open_alarms: row.alarms,
     open_anomalies: row.open_anomalies,
+  };
+}
+
+/** What the sensor's budget promises, by what the detector was measured at, and what it did. */
+function falseAlarms(row: SensorRow) {
+  const budget = row.settings.false_alarms_per_month ?? SETTINGS_DEFAULTS.false_alarms_per_month;
+  const threshold = thetaForBudget(budget);
+  const days = Math.max(0, row.watched_days ?? 0);
+  return {
+    budget_per_month: budget,
+    threshold,
+    promised_per_month: promisedAlarmsPerMonth(threshold),
+    observed_per_month: observedPerMonth(row.novelty_alarms, days),
+    alarms: row.novelty_alarms,
+    days,
   };
 }
 

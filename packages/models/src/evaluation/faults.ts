@@ -58,7 +58,7 @@ export function runFault(truth: EpisodeType, seed: number, theta: number): Fault
   const values: number[] = [];
   const novelty = createNovelty();
   const watch = createWatch();
-  const context = { rangeMin: null, rangeMax: null, expectedIntervalS: INTERVAL_S };
+  const context = { rangeMin: null, rangeMax: null, expectedIntervalS: INTERVAL_S, ratePerMinuteMax: null };
   let fault: Fault | null = null;
   let falseAlarms = 0;
   let youngAlarms = 0;

@@ -294,5 +294,7 @@ export const memoryContextOf = (context: Pick<AttendContext, "body" | "theta">) 
   rangeMin: context.body.range_min,
   rangeMax: context.body.range_max,
   expectedIntervalS: context.body.expected_interval_s,
+  // A version of the sensor from before there was this setting lacks it.
+  ratePerMinuteMax: context.body.settings.rate_per_minute_max ?? null,
   theta: context.theta,
 });

@@ -38,6 +38,7 @@ export interface MemoryContext {
   rangeMin: number | null;
   rangeMax: number | null;
   expectedIntervalS: number | null;
+  ratePerMinuteMax: number | null;
   theta: number;
 }
 

@@ -1,4 +1,5 @@
 import { ARTIFACT_FORMAT_VERSION } from "@calibration/models/artifact.ts";
+import { DAYS_PER_MONTH } from "@calibration/models/false-alarm-budget.ts";
 import { ANOMALY_TYPES, SEVERITIES } from "@calibration/shared/anomaly.ts";
 import { READINGS_BEFORE_CALIBRATION } from "@calibration/shared/calibration.ts";
 import { countKey } from "@calibration/shared/metrics.ts";
@@ -8,7 +9,7 @@ import { findDue } from "@calibration/shared/training.ts";
 import type { FastifyInstance } from "fastify";
 import type pg from "pg";
 import { createLag } from "../lag.ts";
-import { SENSOR_QUERY, sensorBody, type SensorRow } from "../sensors.ts";
+import { SENSOR_QUERY, sensorBody, type SensorAnswer, type SensorRow } from "../sensors.ts";
 import { typed, type Parts } from "../server.ts";
 
 const DAYS_SHOWN = 30;
@@ -36,21 +37,23 @@ export function analyticsRoutes(scope: FastifyInstance, { pool, bus }: Parts): v
       };
     }
     const { sites } = identity;
-    const [quality, { ids, ...sensors }, readings, anomalies, models, training, fallbacks, lag] = await Promise.all([
-      modelQuality(pool, sites),
-      countSensors(pool, sites),
-      countReadings(pool, sites),
-      countAnomalies(pool, sites),
-      countModels(pool, sites),
-      countTraining(pool, sites),
-      countFallbacks(pool),
-      findLag(),
-    ]);
+    const [quality, { ids, falseAlarms, ...sensors }, readings, anomalies, models, training, fallbacks, lag] =
+      await Promise.all([
+        modelQuality(pool, sites),
+        countSensors(pool, sites),
+        countReadings(pool, sites),
+        countAnomalies(pool, sites),
+        countModels(pool, sites),
+        countTraining(pool, sites),
+        countFallbacks(pool),
+        findLag(),
+      ]);
     return {
       ...quality,
       sensors,
       readings,
       anomalies,
+      false_alarms: falseAlarms,
       models: { ...models, due: due.sensorIds.filter((id) => ids.has(id)).length },
       training,
       fallbacks,
@@ -107,9 +110,30 @@ async function countSensors(pool: pg.Pool, sites: string[] | null) {
     Object.fromEntries(keys.map((key) => [key, bodies.filter((body) => of(body) === key).length]));
   return {
     ids: new Set(bodies.map(({ id }) => id)),
+    falseAlarms: sumFalseAlarms(bodies),
     total: bodies.length,
     by_status: count(SENSOR_STATUSES, ({ status }) => status),
     by_type: count(SENSOR_TYPES, ({ type }) => type),
+  };
+}
+
+/** All sensors together and each plant: what was promised, and what was seen of it so far. */
+function sumFalseAlarms(bodies: readonly SensorAnswer[]) {
+  const sum = (own: readonly SensorAnswer[]) => {
+    const add = (of: (one: SensorAnswer["false_alarms"]) => number): number =>
+      own.reduce((total, { false_alarms: one }) => total + of(one), 0);
+    return {
+      sensors: own.length,
+      promised_per_month: add((one) => one.promised_per_month),
+      sensor_days: add((one) => one.days),
+      // A sensor that was watched for a day is asked for a day's share of its promise.
+      promised_in_these_days: add((one) => (one.promised_per_month * one.days) / DAYS_PER_MONTH),
+      alarms_in_these_days: add((one) => one.alarms),
+    };
+  };
+  return {
+    ...sum(bodies),
+    by_site: Object.fromEntries([...Map.groupBy(bodies, ({ site }) => site)].map(([site, own]) => [site, sum(own)])),
   };
 }
 

@@ -11,7 +11,7 @@ import type pg from "pg";
 import { Type, type Static } from "typebox";
 import { listPage, pageQuery } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
-import { IdParams, listOf, Sensor, SensorChange, SensorToCreate } from "../schemas.ts";
+import { FalseAlarmsPerMonth, IdParams, listOf, Sensor, SensorChange, SensorToCreate } from "../schemas.ts";
 import {
   bodyToKeep,
   findSensor,
@@ -105,6 +105,36 @@ export function sensorRoutes(scope: FastifyInstance, { pool, bus }: Parts): void
       const sensor = sensorBody(await findSensor(pool, id, identity));
       await tell("created", sensor);
       return reply.status(201).send(sensor);
+    },
+  );
+
+  app.put(
+    "/api/sites/:site/false-alarm-budget",
+    {
+      config: { access: "admin" },
+      schema: {
+        params: Type.Object({ site: Type.String() }),
+        body: Type.Object({ false_alarms_per_month: FalseAlarmsPerMonth }, { additionalProperties: false }),
+      },
+    },
+    async ({ params: { site }, body, identity }) => {
+      if (!maySee(identity, site)) throw new Problem("not_found", `there is no site ${site}`);
+      const ids = await inTransaction(pool, async (client) => {
+        const { rows } = await client.query<SensorRow>("select * from sensors where site = $1 order by id for update", [
+          site,
+        ]);
+        for (const row of rows) {
+          const kept = bodyToKeep(row);
+          const next = { ...kept, settings: { ...kept.settings, ...body } };
+          await client.query("update sensors set settings = $2 where id = $1", [row.id, JSON.stringify(next.settings)]);
+          await keepVersion(client, row.id, row, next, false);
+        }
+        return rows.map(({ id }) => id);
+      });
+      if (ids.length === 0) throw new Problem("not_found", `there is no site ${site}`);
+      await pause(FACT_LEAD_MS);
+      for (const id of ids) await tell("changed", sensorBody(await findSensor(pool, id, identity)));
+      return { site, ...body, sensors: ids.length };
     },
   );
 

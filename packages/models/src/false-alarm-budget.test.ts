@@ -1,0 +1,20 @@
+import { describe, expect, it } from "vitest";
+import { observedPerMonth, promisedAlarmsPerMonth, thetaForBudget } from "./false-alarm-budget.ts";
+
+describe("a false-alarm budget", () => {
+  it("is kept by the threshold that was measured to keep it", () => {
+    expect(thetaForBudget(2.91)).toBeCloseTo(5.5, 9);
+    for (const budget of [0.5, 1, 2, 5]) expect(promisedAlarmsPerMonth(thetaForBudget(budget))).toBeCloseTo(budget, 9);
+  });
+
+  it("promises what was measured, and not more, beyond it", () => {
+    expect(thetaForBudget(1000)).toBe(4.5);
+    expect(promisedAlarmsPerMonth(thetaForBudget(1000))).toBeCloseTo(5.82, 9);
+    expect(promisedAlarmsPerMonth(thetaForBudget(0.01))).toBeCloseTo(0.42, 9);
+  });
+
+  it("is held against what was seen, from a day on", () => {
+    expect(observedPerMonth(2, 20)).toBe(3);
+    expect(observedPerMonth(2, 0.5)).toBeNull();
+  });
+});

@@ -1,0 +1,1 @@
+CREATE INDEX "anomalies_alarms" ON "anomalies" USING btree ("sensor_id","timestamp") WHERE alarm;

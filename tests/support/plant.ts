@@ -43,6 +43,17 @@ export interface Plant extends AsyncDisposable {
   rows<R extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<R[]>;
   /** The newest message of a subject; null until there is one. What is kept is told a moment later: poll for it. */
   lastSaid(stream: string, subject: string): Promise<Record<string, unknown> | null>;
+  /** Everything a stream holds, in order; of one subject, where it is named. */
+  allSaid(stream: string, subject?: string): Promise<Said[]>;
+}
+
+export interface Said {
+  subject: string;
+  /** `Nats-Msg-Id`, by which a repeat is known. */
+  id: string;
+  // What was said is what the tests are about.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  body: any;
 }
 
 /** How long a journey waits for what must come: on a loaded machine, and never a measure of speed. */
@@ -96,6 +107,18 @@ export async function openPlant(
     async lastSaid(stream, subject) {
       const message = await bus.manager.streams.getMessage(stream, { last_by_subj: subject });
       return message?.json() ?? null;
+    },
+    async allSaid(stream, subject) {
+      const { state } = await bus.manager.streams.info(stream);
+      const sequences = Array.from({ length: state.last_seq - state.first_seq + 1 }, (_, n) => state.first_seq + n);
+      const messages = await Promise.all(sequences.map((seq) => bus.manager.streams.getMessage(stream, { seq })));
+      return messages
+        .filter((message) => message !== null && (subject === undefined || message.subject === subject))
+        .map((message) => ({
+          subject: message!.subject,
+          id: message!.header.get("Nats-Msg-Id"),
+          body: message!.json(),
+        }));
     },
     [Symbol.asyncDispose]: async () => undefined,
   };

@@ -83,12 +83,14 @@ const read = (stream: string): string[] => [
 const { readings, corrected, events, deadLetters, training } = streams;
 const TRAINERS = "trainers";
 
-/** A service that hears the log: it reads READINGS, says that it is there, and says what it found out. */
+/** A service that hears the log: it reads READINGS, says that it is there, what it found out, and what made it fail. */
 const hears = (service: string, says: readonly string[]) => ({
   publish: [
     ...Object.values(streams).map(({ name }) => look(name)),
     ...read(readings.name),
     subjects.presence(service),
+    subjects.deadLetter("*", "*"),
+    subjects.deadUnparsable,
     ...says,
   ],
   subscribe: [subjects.presence(service)],
@@ -96,7 +98,7 @@ const hears = (service: string, says: readonly string[]) => ({
 
 /** What each service may publish and subscribe to beside its inbox: the least its work takes. */
 const RIGHTS: Record<(typeof SERVICE_USERS)[number], { publish: readonly string[]; subscribe: readonly string[] }> = {
-  ingest: hears("ingest", ["ticks.*", "dead.>"]),
+  ingest: hears("ingest", ["ticks.*"]),
   anomaly: hears("anomaly", [subjects.anomalyEvent("*", "*")]),
   drift: hears("drift", [subjects.driftEvent("*", "*")]),
   calibration: hears("calibration", [subjects.corrected("*", "*")]),

@@ -12,10 +12,12 @@ import type pg from "pg";
 import type { Bus, Telling } from "./bus.ts";
 import { isBusTrouble, readingsStream, say } from "./bus.ts";
 import { TRACEPARENT_HEADER, traceparentOf } from "./trace.ts";
+import { deadLetterTelling, type DeadLetter } from "./dead-letters.ts";
 import { inPipelinedTransaction, isDatabaseTrouble, type Database } from "./database.ts";
 import type { Log } from "./log.ts";
 import { count, type Counts, type StreamMetrics } from "./metrics.ts";
 import type { Presence } from "./presence.ts";
+import { parseMessage, sensorOfSubject } from "./reading.ts";
 import { openPartitionReading, type PartitionReading } from "./read-partition.ts";
 import { publishedSubject, streams } from "./topology.ts";
 
@@ -499,27 +501,41 @@ async function movePosition(
 /** The message that made the service fail again and again, kept whole with the service's name. */
 function giveUp(service: string, batch: Batch): (transaction: pg.PoolClient) => Promise<Kept> {
   const [message] = batch.messages as [Heard];
-  const [, , site = null, key = null] = message.subject.split(".");
+  const name = sensorOfSubject(message.subject);
+  const letter: DeadLetter = {
+    subject: publishedSubject(message.subject),
+    site: name?.site ?? null,
+    key: name?.key ?? null,
+    reason: "processing_failed",
+    detail: `${service} failed on it ${ATTEMPTS_MAX} times`,
+    payload: message.payload,
+    sequence: message.sequence,
+    index: GIVEN_UP_INDEX[service] ?? -9,
+    receivedMs: message.storedMs,
+    traceparent: message.traceparent,
+    readings: parseMessage(message.payload, message.storedMs).published,
+  };
   return async (transaction) => {
     const inserted = await transaction.query<{ id: number }>(
       `insert into dead_letters (subject, site, key, reason, detail, payload, stream_sequence, element_index, stream_created, received_at)
-       values ($1, $2, $3, 'processing_failed', $4, $5, $6, $7, $8, $9) on conflict do nothing returning id`,
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing returning id`,
       [
-        publishedSubject(message.subject),
-        site,
-        key,
-        `${service} failed on it ${ATTEMPTS_MAX} times`,
-        Buffer.from(message.payload),
-        message.sequence,
-        GIVEN_UP_INDEX[service] ?? -9,
+        letter.subject,
+        letter.site,
+        letter.key,
+        letter.reason,
+        letter.detail,
+        Buffer.from(letter.payload),
+        letter.sequence,
+        letter.index,
         batch.streamCreated,
-        new Date(message.storedMs),
+        new Date(letter.receivedMs),
       ],
     );
     const counts: Counts = {};
-    if (service === "ingest") count(counts, "received");
-    count(counts, "dead", ["processing_failed"], inserted.rows.length);
-    return { tell: [], counts };
+    if (service === "ingest") count(counts, "received", [], letter.readings);
+    count(counts, "dead", [letter.reason], letter.readings);
+    return { tell: inserted.rows.map(({ id }) => deadLetterTelling(id, letter, batch.streamCreated)), counts };
   };
 }
 

@@ -1,23 +1,7 @@
+import type { DeadLetter } from "@calibration/shared/dead-letters.ts";
 import type { Heard } from "@calibration/shared/hear.ts";
-import { sensorOfSubject, type DeadReason, type Parsed } from "@calibration/shared/reading.ts";
+import { sensorOfSubject, type Parsed } from "@calibration/shared/reading.ts";
 import { publishedSubject } from "@calibration/shared/topology.ts";
-
-/** What could not be used, whole. */
-export interface DeadLetter {
-  /** As it was published: without the partition. */
-  subject: string;
-  site: string | null;
-  key: string | null;
-  reason: DeadReason;
-  detail: string;
-  payload: Uint8Array;
-  sequence: number;
-  index: number;
-  receivedMs: number;
-  traceparent: string | null;
-  /** How many readings it stands for. */
-  readings: number;
-}
 
 /** A message that is refused whole is one letter; a refused element of an array is one of its own, as it was sent. */
 export function deadLettersOf(message: Heard, parsed: Parsed): DeadLetter[] {

@@ -1,9 +1,10 @@
 import { admit, isReading, refreshFor } from "@calibration/shared/admission.ts";
+import type { DeadLetter } from "@calibration/shared/dead-letters.ts";
 import type { Facts } from "@calibration/shared/facts.ts";
 import type { Heard, PartitionHandler } from "@calibration/shared/hear.ts";
 import { count, type Counts } from "@calibration/shared/metrics.ts";
 import type { TimePartitions } from "@calibration/shared/time-partitions.ts";
-import { deadLettersOf, type DeadLetter } from "./dead-letters.ts";
+import { deadLettersOf } from "./dead-letters.ts";
 import { createGathering, keepDeadLetters, keepGathered } from "./store.ts";
 
 /** Decide which readings are admitted; keep them, and whole what is not; tell the dead letters. */

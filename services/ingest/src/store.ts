@@ -1,14 +1,11 @@
 import type { Telling } from "@calibration/shared/bus.ts";
+import { deadLetterTelling, type DeadLetter } from "@calibration/shared/dead-letters.ts";
 import type { Heard } from "@calibration/shared/hear.ts";
 import type { Reading } from "@calibration/shared/reading.ts";
 import { numbers } from "@calibration/shared/columns.ts";
-import { subjects } from "@calibration/shared/topology.ts";
 import type pg from "pg";
-import type { DeadLetter } from "./dead-letters.ts";
 
 const QUALITY_CODE = { good: 0, uncertain: 1, bad: 2 } as const;
-/** A dead letter's message carries at most this much of the payload; the table has all of it. */
-const TOLD_BYTES_MAX = 64 * 1024;
 
 interface Latest {
   timestampMs: number;
@@ -146,38 +143,4 @@ export async function keepDeadLetters(
     const id = ids.get(`${letter.sequence} ${letter.index}`);
     return id === undefined ? [] : [deadLetterTelling(id, letter, streamCreated)];
   });
-}
-
-function deadLetterTelling(id: number, letter: DeadLetter, streamCreated: string): Telling {
-  const told = letter.payload.subarray(0, TOLD_BYTES_MAX);
-  const text = utf8Of(letter.payload, told);
-  return {
-    subject:
-      letter.site === null || letter.key === null
-        ? subjects.deadUnparsable
-        : subjects.deadLetter(letter.site, letter.key),
-    id: `dead-${streamCreated}-${letter.sequence}-${letter.index}`,
-    traceparent: letter.traceparent,
-    body: JSON.stringify({
-      id,
-      subject: letter.subject,
-      reason: letter.reason,
-      detail: letter.detail,
-      payload: text ?? Buffer.from(told).toString("base64"),
-      ...(text === null ? { payload_encoding: "base64" } : {}),
-      payload_truncated: told.length < letter.payload.length,
-      stream_sequence: letter.sequence,
-      received_at: new Date(letter.receivedMs).toISOString(),
-    }),
-  };
-}
-
-/** The told part as text where the whole is UTF-8; a character cut in two at the end is left out. */
-function utf8Of(whole: Uint8Array, told: Uint8Array): string | null {
-  try {
-    new TextDecoder("utf-8", { fatal: true }).decode(whole);
-  } catch {
-    return null;
-  }
-  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(told, { stream: true });
 }

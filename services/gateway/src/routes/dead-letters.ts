@@ -1,5 +1,4 @@
 import { inTransaction } from "@calibration/shared/database.ts";
-import { TOKEN_PATTERN } from "@calibration/shared/topology.ts";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import type { Identity, Role } from "../auth.ts";
@@ -132,21 +131,13 @@ export function deadLetterRoutes(scope: FastifyInstance, { pool, bus }: Parts): 
       const replayed = await inTransaction(pool, async (client) => {
         const { rows } = await client.query<{ id: number; subject: string; payload: Buffer; received_at: Date }>(
           `update dead_letters set replayed_at = now() where id in (
-           select id from dead_letters where replayed_at is null and ($1::text[] is null or site = any($1)) and ($2::bigint[] is null or id = any($2))
+           select id from dead_letters where replayed_at is null and site is not null and key is not null and ($1::text[] is null or site = any($1)) and ($2::bigint[] is null or id = any($2))
              and ($3::text is null or reason = $3) and ($4::text is null or site = $4) and ($5::text is null or key = $5) order by id limit ${REPLAY_MAX} for update skip locked)
          returning id, subject, payload, received_at`,
           [identity.sites, body.ids ?? null, body.reason ?? null, body.site ?? null, body.key ?? null],
         );
-        const usable = rows.filter(
-          ({ subject }) =>
-            subject.split(".").length === 3 &&
-            subject
-              .split(".")
-              .slice(1)
-              .every((token) => TOKEN_PATTERN.test(token)),
-        );
         await Promise.all(
-          usable.map(({ id, subject, payload, received_at: at }) =>
+          rows.map(({ id, subject, payload, received_at: at }) =>
             bus.jetstream.publish(subject, dated(payload, at), { msgID: `replay-${id}` }),
           ),
         ).catch((error: unknown) => {
@@ -157,19 +148,21 @@ export function deadLetterRoutes(scope: FastifyInstance, { pool, bus }: Parts): 
             { cause: error },
           );
         });
-        return usable.length;
+        return rows.length;
       });
       return { replayed };
     },
   );
 }
 
-/** A reading without a time was measured when it came first, not when it is replayed. */
+/** A reading without a time, single or alone in its array, was measured when it came first, not when it is replayed. */
 function dated(payload: Buffer, receivedAt: Date): Uint8Array | string {
   try {
     const body: unknown = JSON.parse(payload.toString());
-    const isUndated = typeof body === "object" && body !== null && !Array.isArray(body) && !("timestamp" in body);
-    return isUndated ? JSON.stringify({ ...body, timestamp: receivedAt.toISOString() }) : payload;
+    const alone: unknown = Array.isArray(body) && body.length === 1 ? body[0] : body;
+    if (typeof alone !== "object" || alone === null || Array.isArray(alone)) return payload;
+    if ("timestamp" in alone && alone.timestamp !== null) return payload;
+    return JSON.stringify({ ...alone, timestamp: receivedAt.toISOString() });
   } catch {
     return payload;
   }

@@ -3,6 +3,7 @@
  *
  * Each page's main task, as a person does it. One plant for all of them: each story goes on from where the one before left it.
  */
+import type { Browser } from "playwright-core";
 import { afterAll, describe, expect, it, type TestContext } from "vitest";
 import { expectUsable, keepPicture, openChromium, openVisitor, type Visitor } from "../support/browser.ts";
 import { openPlant, WAIT_MS, type Plant } from "../support/plant.ts";
@@ -16,6 +17,7 @@ const stack = new AsyncDisposableStack();
 afterAll(() => stack.disposeAsync());
 
 interface Scene extends Visitor {
+  browser: Browser;
   plant: Plant;
   gateway: Awaited<ReturnType<typeof openGateway>>;
 }
@@ -28,7 +30,7 @@ function openScene(context: TestContext): Promise<Scene> {
     stack.defer(() => browser.close());
     const plant = stack.use(await openPlant({ services: ["ingest", "anomaly", "drift", "calibration", "trainer"] }));
     const gateway = await openGateway(plant);
-    return { plant, gateway, ...(await openVisitor(browser, gateway)) };
+    return { browser, plant, gateway, ...(await openVisitor(browser, gateway)) };
   })();
   return opening;
 }
@@ -101,6 +103,214 @@ describe("the dashboard", () => {
     await page.getByText("No sensor is like that").waitFor();
     await page.getByRole("button", { name: "Show all sensors" }).click();
     await expect.poll(() => rows.count(), { timeout: WAIT_MS }).toBe(4);
+  });
+
+  it("shows a sensor's line with its usual band, and says in words why an anomaly is one", async (context) => {
+    needsSpareTime(context);
+    const { page, gateway } = await openScene(context);
+    await gateway.ask("POST", "/api/model-training/", { sensor_id: 17 });
+    await page.getByRole("link", { name: "Reactor Temp Sensor" }).click();
+    await page.getByRole("heading", { name: "Reactor Temp Sensor" }).waitFor();
+    const chart = page.getByRole("application", { name: /Readings in °C/ });
+    await chart.waitFor();
+    await page.getByText("usual at that hour").waitFor();
+    await page.getByText(/finds \d+ % of injected faults/).waitFor();
+    await page.getByRole("button", { name: /by rule, open/ }).click();
+    await page
+      .getByText(/140 measured.*: .*range/)
+      .first()
+      .waitFor();
+    await page.getByText(/\d °C above/).waitFor();
+    expect(new URL(page.url()).searchParams.get("anomaly")).toMatch(/^\d+$/);
+    // By keys as by the mouse: an hour of three days is three or four zooms away.
+    await page.getByText("7 d", { exact: true }).click();
+    await page.getByText(/means of \d+ min/).waitFor();
+    await page.getByText(/Forecast by/).waitFor();
+    await expectUsable(page, "sensor");
+    await chart.focus();
+    const before = page.url();
+    await page.keyboard.press("+");
+    await expect.poll(() => page.url(), { timeout: WAIT_MS }).not.toBe(before);
+    expect(new URL(page.url()).searchParams.has("from")).toBe(true);
+    await page.getByText("24 h", { exact: true }).click();
+    // A settings dialog that says what is wrong, and does it when that is mended.
+    await page.getByRole("button", { name: "Change…" }).click();
+    await page.getByLabel("Highest possible value").fill("-5");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page
+      .getByRole("alert")
+      .getByText(/must lie above/)
+      .waitFor();
+    await page.getByLabel("Highest possible value").fill("150");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("0.000 to 150.0 °C").waitFor();
+  });
+
+  it("lists alarms by default, keeps the filters in the address, and resolves with a note", async (context) => {
+    needsSpareTime(context);
+    const { page, plant, gateway } = await openScene(context);
+    await page.getByRole("link", { name: /^Anomalies/ }).click();
+    const list = page.getByRole("list", { name: "Anomalies" });
+    await list.getByRole("link", { name: "Reactor Temp Sensor" }).waitFor();
+    await expect.poll(() => list.getByRole("listitem").count(), { timeout: WAIT_MS }).toBe(1);
+    await page.getByRole("button", { name: /^Why/ }).click();
+    await page.getByText(/140 measured/).waitFor();
+    await expectUsable(page, "anomalies");
+
+    // Another comes in while somebody looks.
+    await plant.publish({ site: "main", key: "13" }, { value: 180, timestamp: Date.now() });
+    await list.getByRole("link", { name: "Cooling Tank Pressure" }).waitFor();
+    await page.getByRole("link", { name: /Anomalies 2/ }).waitFor();
+
+    await page.getByText("Choose all").click();
+    await page.getByRole("button", { name: "Resolve…" }).first().click();
+    await page.getByLabel("Note").fill("the range was wrong");
+    await page.getByRole("dialog").getByRole("button", { name: "Resolve" }).click();
+    await page.getByText("No open alarms").waitFor();
+    const { body } = await gateway.ask("GET", "/api/anomalies/?alarm=true&resolved=true");
+    expect((body as { results: { note: string; resolved_by: string }[] }).results).toMatchObject([
+      { note: "the range was wrong", resolved_by: "person" },
+      { note: "the range was wrong", resolved_by: "person" },
+    ]);
+    await page.getByText("Resolved", { exact: true }).click();
+    await list.getByRole("link", { name: "Cooling Tank Pressure" }).waitFor();
+    expect(new URL(page.url()).searchParams.get("state")).toBe("resolved");
+    await page.reload();
+    await list.getByRole("link", { name: "Cooling Tank Pressure" }).waitFor();
+    await page.getByRole("link", { name: "Plant" }).click();
+    await page.getByRole("table", { name: "Sensors" }).waitFor();
+  });
+
+  it("trains every model with its progress, and puts an earlier version back into force", async (context) => {
+    needsSpareTime(context);
+    const { page } = await openScene(context);
+    await page.getByRole("link", { name: "Models" }).click();
+    await page.getByRole("button", { name: "Versions of anomaly_model_Reactor_Temp_Sensor_17" }).waitFor();
+    await page.getByRole("button", { name: "Train all now" }).click();
+    await page.getByText(/Finished: \d+ trained, \d+ short of data, 0 failed/).waitFor();
+    await page
+      .getByText(/Not enough data: 5 calibrations needed/)
+      .first()
+      .waitFor();
+    await page.getByRole("button", { name: "Versions of anomaly_model_Reactor_Temp_Sensor_17" }).click();
+    const versions = page.getByRole("list", { name: "Versions of anomaly_model_Reactor_Temp_Sensor_17" });
+    await versions.getByRole("listitem").nth(1).waitFor();
+    await expectUsable(page, "models");
+    await page.getByRole("button", { name: "Use v1" }).click();
+    await page.getByRole("button", { name: "Use v2" }).waitFor();
+    expect(await page.getByRole("button", { name: "Use v1" }).count()).toBe(0);
+  });
+
+  it("records a calibration after showing what it would change, and the corrected line moves", async (context) => {
+    needsSpareTime(context);
+    const { page, plant, gateway } = await openScene(context);
+    await page.getByRole("link", { name: "Calibrations" }).click();
+    await page.getByText("No calibration yet").waitFor();
+    await page.getByRole("button", { name: "Record a calibration" }).click();
+    await page.getByRole("combobox", { name: "Sensor" }).fill("inlet");
+    await page.getByRole("option", { name: /Inlet Flow/ }).click();
+    await page.getByText(/The sensor says 21.40 l\/min/).waitFor();
+    await page.getByLabel(/The reference says/).fill("43.8");
+    await page.getByText("not yet: 5 calibrations make a model").waitFor();
+    await page.getByLabel("Slope").fill("2");
+    await page.getByText("linear params are {slope, intercept}, both numbers").waitFor();
+    await page.getByLabel("Intercept").fill("1");
+    await page.getByText(/The last day moves by 22.40 l\/min/).waitFor();
+    await page.getByRole("img", { name: "The fit drawn over its points" }).waitFor();
+    await expectUsable(page, "calibrations");
+    await page.getByRole("button", { name: "Record it" }).click();
+    await page.getByRole("cell", { name: "slope 2.000, intercept 1.000" }).waitFor();
+
+    const { body } = await gateway.ask("GET", "/api/sensors/?order=desc");
+    const { id } = (body as { results: { id: number; key: string }[] }).results.find(({ key }) => key === "inlet-1")!;
+    await plant.publish({ site: "main", key: "inlet-1" }, { value: 30, timestamp: Date.now() });
+    await expect
+      .poll(
+        async () =>
+          (await gateway.ask("GET", `/api/readings/?sensor_id=${id}&limit=1`)).body.results[0].corrected_value,
+        {
+          timeout: WAIT_MS,
+        },
+      )
+      .toBe(61);
+    await page.getByRole("link", { name: "Inlet Flow" }).click();
+    await page.getByRole("list", { name: "Lines in the chart" }).getByText("corrected").waitFor();
+    await page.getByText("30.00", { exact: false }).first().waitFor();
+  });
+
+  it("shows whether everything keeps up, registers a sender without a sensor, and replays dead letters", async (context) => {
+    needsSpareTime(context);
+    const { page, plant } = await openScene(context);
+    await plant.publish({ site: "north", key: "boiler-7" }, { value: 7, timestamp: Date.now() });
+    await plant.publish({ site: "main", key: "17" }, "nonsense");
+    await page.getByRole("link", { name: "System" }).click();
+    await page.getByRole("row", { name: /ingest.*Keeps up/ }).waitFor();
+    await page.getByRole("row", { name: /trainer.*There/ }).waitFor();
+    await page.getByText("a reading is a JSON object").waitFor();
+    await page.getByText('"nonsense"').waitFor();
+    await page.getByRole("button", { name: "Register… boiler-7" }).waitFor();
+    await expectUsable(page, "system");
+
+    await page.getByRole("button", { name: "Register… boiler-7" }).click();
+    await page.getByLabel("Name").fill("Boiler 7");
+    await page.getByRole("button", { name: "Register and replay" }).click();
+    await page.getByText("None: every reading that was published belongs to a sensor.").waitFor();
+    expect(await page.getByRole("dialog").count()).toBe(0);
+    await page.getByRole("button", { name: "1 invalid reading" }).click();
+    await page.getByRole("button", { name: "Replay these" }).click();
+    await page.getByText("1 replayed. What still cannot be used comes back.").waitFor();
+    await page.getByRole("link", { name: "Plant" }).click();
+    await page.getByRole("row", { name: "Boiler 7" }).getByText("7.000").waitFor();
+  });
+
+  it("hides from each role what it forbids", async (context) => {
+    needsSpareTime(context);
+    const scene = await openScene(context);
+    const { gateway } = scene;
+    await scene.page.getByRole("link", { name: "System" }).click();
+    await scene.page.getByRole("button", { name: "Make a token" }).click();
+    await scene.page.getByLabel("Name").fill("the shift");
+    await scene.page.getByRole("button", { name: "Make it" }).click();
+    const viewer = (await scene.page.getByLabel("The token").textContent())!.trim();
+    await scene.page.getByRole("button", { name: "Done" }).click();
+    await scene.page.getByRole("cell", { name: "the shift" }).waitFor();
+    const { page, context: own } = await openVisitor(scene.browser, gateway, { token: viewer });
+    await page.getByRole("row", { name: "Boiler 7" }).waitFor();
+    expect(await page.getByRole("button", { name: "Add a sensor" }).count()).toBe(0);
+    await page.getByRole("link", { name: "System" }).click();
+    await page.getByText("a reading is a JSON object").first().waitFor();
+    expect(await page.getByText('"nonsense"').count()).toBe(0);
+    expect(await page.getByRole("heading", { name: "Tokens" }).count()).toBe(0);
+    await page.getByRole("link", { name: "Models" }).click();
+    await page.getByRole("heading", { name: "In use" }).waitFor();
+    expect(await page.getByRole("button", { name: /Train/ }).count()).toBe(0);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("Token").fill("no such token");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("alert").getByText("nobody is known by this token").waitFor();
+    await expectUsable(page, "sign-in");
+    await own.close();
+  });
+
+  it("stays smooth with ten thousand sensors: only what is in sight is there", async (context) => {
+    needsSpareTime(context);
+    const { page, plant } = await openScene(context);
+    await plant.rows(
+      `insert into sensors (id, key, site, name, type, unit, settings)
+       select n, n::text, 'large', 'Field sensor ' || n, 'Flow', 'l/min', '{}' from generate_series(100001, 110000) n`,
+    );
+    await page.goto(`${new URL(page.url()).origin}/?site=large`);
+    const table = page.getByRole("table", { name: "Sensors" });
+    await table.getByText("Field sensor 100001").waitFor();
+    expect(await table.getAttribute("aria-rowcount")).toBe("10001");
+    expect(await table.getByRole("row").count()).toBeLessThan(80);
+    await page.keyboard.press("End");
+    await table.getByText("Field sensor 110000").waitFor();
+    expect(await table.getByRole("row").count()).toBeLessThan(80);
+    await page.getByRole("searchbox").fill("105050");
+    await table.getByText("Field sensor 105050").waitFor();
+    await expect.poll(() => table.getByRole("row").count(), { timeout: WAIT_MS }).toBe(2);
+    await plant.rows("delete from sensors where site = 'large'");
   });
 
   it("says that it is cut off, how old what it shows is, and goes on by itself", async (context) => {

@@ -1,6 +1,7 @@
 /** Where each page lives. The first page comes with the frame, the others when somebody goes there. */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { problemText } from "./api.ts";
+import { readAnomalySearch } from "./features/anomalies/search.ts";
 import { PlantPage } from "./features/plant/page.tsx";
 import { readPlantSearch } from "./features/plant/search.ts";
 import { readRangeSearch } from "./features/sensor/range.ts";
@@ -32,12 +33,28 @@ const sensor = createRoute({
 const anomalies = createRoute({
   getParentRoute: () => root,
   path: "/anomalies",
+  validateSearch: readAnomalySearch,
   component: lazyRouteComponent(() => import("./features/anomalies/page.tsx"), "AnomaliesPage"),
+});
+const models = createRoute({
+  getParentRoute: () => root,
+  path: "/models",
+  component: lazyRouteComponent(() => import("./features/models/page.tsx"), "ModelsPage"),
+});
+const calibrations = createRoute({
+  getParentRoute: () => root,
+  path: "/calibrations",
+  component: lazyRouteComponent(() => import("./features/calibrations/page.tsx"), "CalibrationsPage"),
+});
+const system = createRoute({
+  getParentRoute: () => root,
+  path: "/system",
+  component: lazyRouteComponent(() => import("./features/system/page.tsx"), "SystemPage"),
 });
 
 export const createAppRouter = () =>
   createRouter({
-    routeTree: root.addChildren([plant, sensor, anomalies]),
+    routeTree: root.addChildren([plant, sensor, anomalies, models, calibrations, system]),
     defaultPreload: "intent",
     scrollRestoration: true,
     defaultErrorComponent: ({ error, reset }) => (

@@ -10,6 +10,9 @@ import { SignedIn, SignOut } from "./session.tsx";
 const SECTIONS = [
   { to: "/", label: "Plant" },
   { to: "/anomalies", label: "Anomalies" },
+  { to: "/models", label: "Models" },
+  { to: "/calibrations", label: "Calibrations" },
+  { to: "/system", label: "System" },
 ] as const;
 
 export function Shell() {

@@ -34,3 +34,17 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
 }
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** What was asked for, or its loading or failing state. What was there before a failure stays. */
+export function Answered<T>({
+  what,
+  query,
+  children,
+}: {
+  what: string;
+  query: { data: T | undefined; isPending: boolean; error: unknown; refetch: () => unknown };
+  children: (data: T) => ReactNode;
+}) {
+  if (query.data !== undefined) return children(query.data);
+  return query.isPending ? <Loading what={what} /> : <Failing what={what} query={query} />;
+}

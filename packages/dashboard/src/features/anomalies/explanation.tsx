@@ -42,7 +42,7 @@ export function Explanation({ anomaly, unit }: { anomaly: Anomaly; unit: string 
       )}
       {features.length > 0 && (
         <div className="shares">
-          <h3>What made it strange</h3>
+          <h2 className="small-title">What made it strange</h2>
           {features.slice(0, FEATURES_SHOWN).map(({ name, share }) => (
             <div key={name} className="share">
               <span>{name}</span>

@@ -1,50 +1,324 @@
-/** The alarms that nobody has resolved. */
-import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+/** The anomalies: alarms that are open first of all, the rest one click away; new ones arrive while one looks. */
+import { ANOMALY_TYPES, SEVERITIES } from "@calibration/shared/anomaly.ts";
+import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { ask, query, type Anomaly, type Page, type Sensor } from "../../api.ts";
+import { formatValue } from "../../format.ts";
+import { Button, Checkbox, Segments, Select } from "../../parts/controls.tsx";
 import { Empty, Failing, Loading } from "../../parts/states.tsx";
-import { Time } from "../../parts/time.tsx";
-import { openAlarmsQuery } from "../../queries.ts";
+import { Time, useNow } from "../../parts/time.tsx";
+import { keys, sensorsQuery } from "../../queries.ts";
+import { useMay } from "../../session.tsx";
+import "./anomalies.css";
+import { Explanation } from "./explanation.tsx";
+import { Resolve } from "./resolve.tsx";
+import { filterOf, type AnomalySearch } from "./search.ts";
 import { Severity } from "./severity.tsx";
-import { typeWord } from "./words.ts";
+import { METHOD_WORDS, typeWord } from "./words.ts";
+
+const PAGE = 100;
+const ANY = "any";
+/** Scrolled no further than this, somebody looks at the top and sees it move. */
+const AT_TOP_PX = 80;
+const STATES = [
+  { id: "open", label: "Open" },
+  { id: "resolved", label: "Resolved" },
+  { id: "all", label: "All" },
+];
+const KINDS = [
+  { id: "alarms", label: "Alarms" },
+  { id: "flags", label: "Alarms and flags" },
+];
+const AGES = [
+  { id: ANY, label: "Any age" },
+  { id: "24", label: "Last 24 hours" },
+  { id: "168", label: "Last 7 days" },
+  { id: "720", label: "Last 30 days" },
+];
+const options = (any: string, values: readonly string[]) => [
+  { id: ANY, label: any },
+  ...values.map((id) => ({ id, label: id })),
+];
 
 export function AnomaliesPage() {
-  const alarms = useQuery(openAlarmsQuery);
+  const search = useSearch({ from: "/anomalies" });
+  const navigate = useNavigate({ from: "/anomalies" });
+  const change = (part: { [K in keyof AnomalySearch]: AnomalySearch[K] | undefined }) =>
+    void navigate({
+      search: (before) =>
+        Object.fromEntries(Object.entries({ ...before, ...part }).filter(([, value]) => value !== undefined)),
+      replace: true,
+    });
+  const orNone = (value: string) => (value === ANY ? undefined : value);
   return (
     <>
-      <h1>Open alarms</h1>
-      <div className="card">
-        {alarms.isPending ? (
-          <Loading what="the alarms" />
-        ) : alarms.data === undefined ? (
-          <Failing what="the alarms" query={alarms} />
-        ) : alarms.data.count === 0 ? (
-          <Empty title="No open alarms" />
-        ) : (
-          <table className="table stacks">
-            <tbody>
-              {alarms.data.results.map((anomaly) => (
-                <tr key={anomaly.id}>
-                  <td className="lead">
-                    <Link
-                      to="/sensors/$sensorId"
-                      params={{ sensorId: String(anomaly.sensor_id) }}
-                      search={{ anomaly: anomaly.id }}
-                    >
-                      Sensor {anomaly.sensor_id}: {typeWord(anomaly)}
-                    </Link>
-                  </td>
-                  <td>
-                    <Severity severity={anomaly.severity} />
-                  </td>
-                  <td>
-                    <Time at={anomaly.timestamp} />
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+      <div className="page-head">
+        <h1>Anomalies</h1>
+      </div>
+      <div className="anomaly-filters" role="group" aria-label="Filters">
+        <Segments
+          label="Kind"
+          options={KINDS}
+          value={search.flags === true ? "flags" : "alarms"}
+          onChange={(kind) => change({ flags: kind === "flags" ? true : undefined })}
+        />
+        <Segments
+          label="State"
+          options={STATES}
+          value={search.state ?? "open"}
+          onChange={(state) => change({ state: state === "open" ? undefined : (state as "resolved" | "all") })}
+        />
+        <Select
+          label="Severity"
+          hidesLabel
+          options={options("Any severity", SEVERITIES)}
+          value={search.severity ?? ANY}
+          onChange={(severity) => change({ severity: orNone(severity) })}
+        />
+        <Select
+          label="Type"
+          hidesLabel
+          options={options("Any type", ANOMALY_TYPES)}
+          value={search.type ?? ANY}
+          onChange={(type) => change({ type: orNone(type) })}
+        />
+        <Select
+          label="Age"
+          hidesLabel
+          options={AGES}
+          value={search.hours === undefined ? ANY : String(search.hours)}
+          onChange={(hours) => change({ hours: hours === ANY ? undefined : Number(hours) })}
+        />
+        {search.sensor !== undefined && (
+          <Button onPress={() => change({ sensor: undefined })}>Sensor {search.sensor} only ✕</Button>
         )}
       </div>
+      <List key={JSON.stringify(search)} search={search} />
     </>
+  );
+}
+
+function List({ search }: { search: AnomalySearch }) {
+  const now = useNow(3_600_000);
+  const filter = filterOf(search, now);
+  const anomalies = useInfiniteQuery({
+    queryKey: [...keys.anomalies, "list", filter],
+    queryFn: ({ pageParam, signal }) =>
+      ask<Page<Anomaly>>(`/api/anomalies/${query({ limit: PAGE, ...filter, cursor: pageParam })}`, { signal }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => last.next,
+    placeholderData: keepPreviousData,
+  });
+  const all = useMemo(() => anomalies.data?.pages.flatMap(({ results }) => results) ?? [], [anomalies.data]);
+  const { shown, waiting, showWaiting } = useWithoutJumps(all);
+  if (anomalies.isPending)
+    return (
+      <div className="card">
+        <Loading what="the anomalies" />
+      </div>
+    );
+  if (anomalies.data === undefined)
+    return (
+      <div className="card">
+        <Failing what="the anomalies" query={anomalies} />
+      </div>
+    );
+  if (all.length === 0)
+    return (
+      <div className="card">
+        <NoneFound search={search} />
+      </div>
+    );
+  return (
+    <div className="card">
+      {waiting > 0 && (
+        <Button className="arrived" onPress={showWaiting}>
+          {waiting === 1 ? "1 new anomaly" : `${waiting} new anomalies`}: show
+        </Button>
+      )}
+      <Rows anomalies={shown} />
+      {anomalies.hasNextPage && (
+        <div className="pager">
+          <Button isBusy={anomalies.isFetchingNextPage} onPress={() => void anomalies.fetchNextPage()}>
+            Show earlier ones
+          </Button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function NoneFound({ search }: { search: AnomalySearch }) {
+  const isDefault = Object.keys(search).length === 0;
+  return (
+    <Empty title={isDefault ? "No open alarms" : "Nothing of this kind"}>
+      <p>
+        {isDefault
+          ? "Nothing needs you. Flags of the forest, which are no alarms, are under “Alarms and flags”; what is over is under “Resolved”."
+          : "No anomaly is like this: choose another kind, state, severity, type or age."}
+      </p>
+    </Empty>
+  );
+}
+
+/**
+ * New rows come in above what somebody is reading only where they look at the top; else they wait behind a button. What
+ * is shown already changes in its place.
+ */
+function useWithoutJumps(all: readonly Anomaly[]): { shown: Anomaly[]; waiting: number; showWaiting: () => void } {
+  const [oldestNewMs, setOldestNewMs] = useState<number | null>(null);
+  const newest = all[0] === undefined ? 0 : Date.parse(all[0].timestamp);
+  const seen = useRef(0);
+  useEffect(() => {
+    if (newest <= seen.current) return;
+    const holdsBack = seen.current > 0 && window.scrollY > AT_TOP_PX;
+    if (!holdsBack) seen.current = newest;
+    setOldestNewMs(holdsBack ? seen.current : null);
+  }, [newest]);
+  const isShown = ({ timestamp }: Anomaly) => oldestNewMs === null || Date.parse(timestamp) <= oldestNewMs;
+  const shown = all.filter(isShown);
+  return {
+    shown,
+    waiting: all.length - shown.length,
+    showWaiting() {
+      seen.current = newest;
+      setOldestNewMs(null);
+      window.scrollTo({ top: 0 });
+    },
+  };
+}
+
+function Rows({ anomalies }: { anomalies: readonly Anomaly[] }) {
+  const may = useMay();
+  const { data: sensors } = useQuery(sensorsQuery);
+  const byId = useMemo(() => new Map(sensors?.map((sensor) => [sensor.id, sensor])), [sensors]);
+  const [chosen, setChosen] = useState<ReadonlySet<number>>(new Set());
+  const [open, setOpen] = useState<number | null>(null);
+  const [resolving, setResolving] = useState<readonly number[] | null>(null);
+  const choosable = may.operate ? anomalies.filter(({ resolved }) => !resolved) : [];
+  // What has been resolved in the meantime is chosen no more.
+  const ids = choosable.filter(({ id }) => chosen.has(id)).map(({ id }) => id);
+  const toggle = (id: number) => {
+    const next = new Set(chosen);
+    if (!next.delete(id)) next.add(id);
+    setChosen(next);
+  };
+  return (
+    <>
+      {choosable.length > 0 && (
+        <div className="card-head">
+          <Checkbox
+            isSelected={ids.length === choosable.length}
+            isIndeterminate={ids.length > 0 && ids.length < choosable.length}
+            onChange={(isSelected) => setChosen(new Set(isSelected ? choosable.map(({ id }) => id) : []))}
+          >
+            {ids.length === 0 ? "Choose all" : `${ids.length} chosen`}
+          </Checkbox>
+          <Button kind="primary" isDisabled={ids.length === 0} onPress={() => setResolving(ids)}>
+            Resolve…
+          </Button>
+        </div>
+      )}
+      <ul className="anomaly-list" aria-label="Anomalies">
+        {anomalies.map((anomaly) => (
+          <Row
+            key={anomaly.id}
+            anomaly={anomaly}
+            sensor={byId.get(anomaly.sensor_id)}
+            isOpen={open === anomaly.id}
+            onOpen={() => setOpen(open === anomaly.id ? null : anomaly.id)}
+            {...(may.operate && !anomaly.resolved
+              ? {
+                  isChosen: chosen.has(anomaly.id),
+                  onChoose: () => toggle(anomaly.id),
+                  onResolve: () => setResolving([anomaly.id]),
+                }
+              : {})}
+          />
+        ))}
+      </ul>
+      {resolving !== null && (
+        <Resolve ids={resolving} onClose={() => setResolving(null)} onDone={() => setChosen(new Set())} />
+      )}
+    </>
+  );
+}
+
+interface RowProps {
+  anomaly: Anomaly;
+  sensor: Sensor | undefined;
+  isOpen: boolean;
+  onOpen: () => void;
+  isChosen?: boolean;
+  onChoose?: () => void;
+  onResolve?: () => void;
+}
+
+function Row({ anomaly, sensor, isOpen, onOpen, isChosen, onChoose, onResolve }: RowProps) {
+  const name = sensor?.name ?? `Sensor ${anomaly.sensor_id}`;
+  const unit = sensor?.unit ?? "";
+  const type = typeWord(anomaly);
+  return (
+    <li className="anomaly">
+      <div className="anomaly-line">
+        <span className="select">
+          {onChoose === undefined ? (
+            <span className="no-box" />
+          ) : (
+            <Checkbox aria-label={`Choose ${type} of ${name}`} isSelected={isChosen === true} onChange={onChoose} />
+          )}
+        </span>
+        <span className="severity">
+          <Severity severity={anomaly.severity} />
+        </span>
+        <span className="what">
+          <strong>{type}</strong>
+          <span className="quiet">{anomaly.alarm ? "" : " flag"}</span>
+        </span>
+        <span className="where">
+          <Link
+            to="/sensors/$sensorId"
+            params={{ sensorId: String(anomaly.sensor_id) }}
+            search={{ anomaly: anomaly.id }}
+          >
+            {name}
+          </Link>{" "}
+          <span className="quiet">{sensor?.site}</span>
+        </span>
+        <span className="figures">
+          {anomaly.value === null ? (
+            <span className="quiet">{METHOD_WORDS[anomaly.method]}</span>
+          ) : (
+            <>
+              {formatValue(anomaly.value)} {unit}
+              {anomaly.expected !== null && <span className="quiet">, usual {formatValue(anomaly.expected)}</span>}
+            </>
+          )}
+        </span>
+        <span className="when quiet number">
+          <Time at={anomaly.timestamp} />
+        </span>
+        <span className="do">
+          <Button kind="plain" aria-expanded={isOpen} onPress={onOpen}>
+            {isOpen ? "Less" : "Why?"}
+            <span className="visually-hidden">
+              {" "}
+              {type} of {name}
+            </span>
+          </Button>
+        </span>
+      </div>
+      {isOpen && (
+        <div className="anomaly-more">
+          <Explanation anomaly={anomaly} unit={unit} />
+          {onResolve !== undefined && (
+            <div className="anomaly-act">
+              <Button onPress={onResolve}>Resolve…</Button>
+            </div>
+          )}
+        </div>
+      )}
+    </li>
   );
 }

@@ -4,7 +4,8 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Anomaly, Calibration, DriftPrediction, ExpectedHour } from "../../api.ts";
 import { formatTime, formatValue } from "../../format.ts";
-import { panned, zoomed, type Range } from "./range.ts";
+import { TIME_TICKS } from "../../parts/time-ticks.ts";
+import { HOUR_MS, panned, zoomed, type Range } from "./range.ts";
 import type { Series } from "./series.ts";
 
 export interface ChartProps {
@@ -296,6 +297,7 @@ function drawCalibrations(u: uPlot, { calibrations, range }: ChartProps, ink: st
   ctx.strokeStyle = ink;
   ctx.fillStyle = ink;
   ctx.lineWidth = ratio;
+  ctx.textAlign = "left";
   ctx.setLineDash([3 * ratio, 3 * ratio]);
   ctx.font = `${11 * ratio}px system-ui, sans-serif`;
   for (const { applied_at: at } of calibrations) {
@@ -341,7 +343,19 @@ type Column = (number | null)[];
 function tableOf({ raw, corrected, expected, forecast, range }: ChartProps): uPlot.AlignedData {
   const measured = broken(raw);
   const fixed = broken(corrected);
-  const usual = expected.filter(({ timestamp }) => Date.parse(timestamp) <= range.toMs);
+  const within = expected.filter(({ timestamp }) => Date.parse(timestamp) <= range.toMs);
+  const lastHour = within.at(-1);
+  // The last hour's band reaches as far as that hour is shown.
+  const usual =
+    lastHour === undefined
+      ? []
+      : [
+          ...within,
+          {
+            ...lastHour,
+            timestamp: new Date(Math.min(range.toMs, Date.parse(lastHour.timestamp) + HOUR_MS)).toISOString(),
+          },
+        ];
   const predicted = forecast?.predictions ?? [];
   const last = raw?.points.at(-1);
   const joined = uPlot.join([
@@ -399,13 +413,3 @@ function tickText(tick: number, ticks: readonly number[]): string {
   const digits = Math.max(0, Math.min(6, Math.ceil(-Math.log10(step) - 1e-9)));
   return tick.toFixed(digits).replace("-", "−");
 }
-
-/** Seconds, minutes and days as this page writes them everywhere: 24 hours, day before month. */
-const TIME_TICKS: uPlot.Axis.Values = [
-  [86_400 * 28, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
-  [86_400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
-  [3600, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
-  [60, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
-  [1, "{HH}:{mm}:{ss}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
-  [0.001, "{HH}:{mm}:{ss}.{fff}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
-];

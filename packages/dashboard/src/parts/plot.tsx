@@ -1,0 +1,97 @@
+/** A small uPlot in our colours, for charts that are looked at and not moved in. */
+import { useEffect, useLayoutEffect, useRef, useState } from "react";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { TIME_TICKS } from "./time-ticks.ts";
+
+export interface PlotSeries {
+  label: string;
+  /** A custom property of main.css, such as `--series-raw`. */
+  colour: string;
+  dots?: boolean;
+  dashed?: boolean;
+}
+
+export function Plot({
+  label,
+  x,
+  y,
+  isTime = false,
+  series,
+  data,
+}: {
+  label: string;
+  x: string;
+  y: string;
+  isTime?: boolean;
+  series: readonly PlotSeries[];
+  data: uPlot.AlignedData;
+}) {
+  const host = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const [isDark, setDark] = useState(() => matchMedia("(prefers-color-scheme: dark)").matches);
+  const shape = JSON.stringify([series, x, y, isTime, isDark]);
+  useEffect(() => {
+    const media = matchMedia("(prefers-color-scheme: dark)");
+    const changed = () => setDark(media.matches);
+    media.addEventListener("change", changed);
+    return () => media.removeEventListener("change", changed);
+  }, []);
+  useLayoutEffect(() => {
+    const element = host.current!;
+    const made = new uPlot(optionsOf(element, { x, y, isTime, series }), data, element);
+    plot.current = made;
+    const resized = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: HEIGHT_PX }));
+    resized.observe(element);
+    return () => {
+      resized.disconnect();
+      made.destroy();
+      plot.current = null;
+    };
+  }, [shape]);
+  useLayoutEffect(() => plot.current?.setData(data), [data]);
+  return <div ref={host} className="plot" role="img" aria-label={label} />;
+}
+
+const HEIGHT_PX = 240;
+
+function optionsOf(
+  element: HTMLElement,
+  { x, y, isTime, series }: { x: string; y: string; isTime: boolean; series: readonly PlotSeries[] },
+): uPlot.Options {
+  const style = getComputedStyle(element);
+  const colour = (name: string) => style.getPropertyValue(name).trim();
+  const axis: uPlot.Axis = {
+    stroke: colour("--quiet"),
+    font: "12px system-ui, sans-serif",
+    labelFont: "12px system-ui, sans-serif",
+    labelSize: 18,
+    grid: { stroke: colour("--grid"), width: 1 },
+    ticks: { stroke: colour("--grid"), width: 1 },
+  };
+  return {
+    width: Math.max(200, element.clientWidth),
+    height: HEIGHT_PX,
+    padding: [12, 12, 0, 0],
+    legend: { show: false },
+    cursor: { show: false },
+    scales: { x: { time: isTime } },
+    axes: [isTime ? { ...axis, values: TIME_TICKS } : { ...axis, label: x, size: 34 }, { ...axis, label: y, size: 60 }],
+    series: [
+      {},
+      ...series.map(({ label, colour: name, dots = false, dashed = false }): uPlot.Series => ({
+        label,
+        stroke: colour(name),
+        width: 2,
+        spanGaps: true,
+        ...(dots
+          ? {
+              paths: () => null,
+              points: { show: true, size: 11, fill: colour(name), stroke: colour("--surface"), width: 2 },
+            }
+          : { points: { show: false } }),
+        ...(dashed ? { dash: [6, 4] } : {}),
+      })),
+    ],
+  };
+}

@@ -1,7 +1,7 @@
 /** The frame round every page: where one is, whether what is shown is live, and who is signed in. */
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet } from "@tanstack/react-router";
-import { formatTime } from "./format.ts";
+import { formatCount, formatTime } from "./format.ts";
 import { useLive } from "./live.ts";
 import { useNow } from "./parts/time.tsx";
 import { openAlarmsQuery, sessionQuery } from "./queries.ts";
@@ -55,7 +55,7 @@ function OpenAlarms() {
   if (data === undefined || data.count === 0) return null;
   return (
     <span className="count">
-      {data.next === null ? data.count : `${data.count}+`}
+      {formatCount(data.count)}
       <span className="visually-hidden"> open alarms</span>
     </span>
   );

@@ -17,5 +17,7 @@ export type CorrectionMethod =
   | "latest_calibration"
   | "identity";
 
+/** A calibration model is learnt from at least so many. */
+export const CALIBRATIONS_MIN = 5;
 /** `raw_value` of a calibration is the mean of this many good readings before it. */
 export const READINGS_BEFORE_CALIBRATION = 3;

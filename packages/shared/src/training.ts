@@ -1,6 +1,7 @@
 /** Training as it is asked for: the request on the work queue, and which models are due. */
 import type { Pool } from "pg";
 import { say, type Bus } from "./bus.ts";
+import { CALIBRATIONS_MIN } from "./calibration.ts";
 import type { ModelType } from "./model.ts";
 import { subjects } from "./topology.ts";
 
@@ -18,7 +19,6 @@ export interface TrainingRequest {
 /** What each model needs. */
 export const READINGS_FOR_ANOMALY_MIN = 10;
 export const READINGS_FOR_DRIFT_MIN = 20;
-export const CALIBRATIONS_MIN = 5;
 export const CALIBRATIONS_WITH_READINGS_MIN = 3;
 /** A model is due when it is older. */
 export const MODEL_AGE_DAYS_MAX = 7;

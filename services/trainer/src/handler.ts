@@ -1,3 +1,4 @@
+import { CALIBRATIONS_MIN } from "@calibration/shared/calibration.ts";
 import { say, type Bus } from "@calibration/shared/bus.ts";
 import { isDatabaseTrouble } from "@calibration/shared/database.ts";
 import { FACT_LEAD_MS } from "@calibration/shared/facts.ts";
@@ -5,7 +6,6 @@ import type { Log } from "@calibration/shared/log.ts";
 import { modelBody, type ModelRow } from "@calibration/shared/model.ts";
 import { subjects } from "@calibration/shared/topology.ts";
 import {
-  CALIBRATIONS_MIN,
   CALIBRATIONS_WITH_READINGS_MIN,
   READINGS_FOR_ANOMALY_MIN,
   READINGS_FOR_DRIFT_MIN,

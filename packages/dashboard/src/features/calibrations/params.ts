@@ -1,11 +1,7 @@
 /** What a person types of a calibration's method, as the API takes it; and what it would make of a reading. */
-import {
-  CALIBRATIONS_MIN,
-  correctByModel,
-  fitCalibration,
-  type CalibrationPair,
-} from "@calibration/models/calibration-fit.ts";
+import { correctByModel, fitCalibration, type CalibrationPair } from "@calibration/models/calibration-fit.ts";
 import { correctByRecord, validateCalibrationParams } from "@calibration/models/correction.ts";
+import { CALIBRATIONS_MIN } from "@calibration/shared/calibration.ts";
 import type { Calibration } from "../../api.ts";
 
 export type Method = Calibration["method"];

@@ -184,14 +184,14 @@ export const conversations: readonly Conversation[] = [
   {
     subject: subjects.deadLetter("<site>", "<key>"),
     stream: "deadLetters",
-    says: ["ingest"],
+    says: HEARERS,
     hears: ["whoever is interested"],
-    meaning: "what could not be used, and why",
+    meaning: "what could not be used, and why; from ingest, and from whichever service had to give a message up",
   },
   {
     subject: subjects.deadUnparsable,
     stream: "deadLetters",
-    says: ["ingest"],
+    says: HEARERS,
     hears: ["whoever is interested"],
     meaning: "the same, where site and key are no names",
   },

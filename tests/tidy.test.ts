@@ -1,4 +1,5 @@
 /** The repository itself, for what has once gone wrong. */
+import { conversations } from "@calibration/shared/topology.ts";
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -84,6 +85,16 @@ describe("the repository", () => {
         /from "@calibration\/(ingest|anomaly|drift|calibration|trainer|gateway)/.test(read(file)),
     );
     expect(crossing).toEqual([]);
+  });
+
+  it("has a journey for every subject that is kept", () => {
+    const journeys = sources
+      .filter((file) => /^tests\/(journeys|faults)\//.test(file))
+      .map(read)
+      .join("\n");
+    const said = conversations.filter(({ stream }) => stream !== null).map(({ subject }) => subject.split("<")[0]!);
+    expect(said.length).toBeGreaterThan(5);
+    expect(said.filter((beginning) => !journeys.includes(beginning))).toEqual([]);
   });
 
   it("spells subjects in one place", () => {

@@ -48,7 +48,8 @@ export async function openPartitionReading(
     return { consumer, messages: await consumer.consume({ max_messages: ahead }) };
   };
   const close = async ({ consumer, messages }: Awaited<ReturnType<typeof open>>) => {
-    await messages.close();
+    // Not awaited: the client calls them closed only once somebody has read them to their end, and who stopped does not.
+    void messages.close();
     await consumer.delete().catch(() => undefined);
   };
   let current = await open();

@@ -18,11 +18,13 @@ describe("injected faults", () => {
   const detected = cases.filter((one) => one.detected);
 
   it("are found, and called by their name", () => {
-    // All but a spike or two of 60, of the smallest.
-    expect(detected.length / cases.length).toBeGreaterThanOrEqual(0.9);
-    // 95 % is what is promised; two of 55 are allowed to chance.
-    const right = detected.filter(({ truth, types }) => types[1] === truth).length;
-    expect(right / detected.length).toBeGreaterThanOrEqual(0.9);
+    // All of them; a spike or two of the smallest may be missed.
+    expect(detected.length / cases.length).toBeGreaterThanOrEqual(0.95);
+    // 98 % on these and on 300 others; 95 % is what is promised, two more of 60 are allowed to chance.
+    for (const k of [0, 1, 2]) {
+      const right = detected.filter(({ truth, types }) => types[k] === truth).length;
+      expect(right / detected.length).toBeGreaterThanOrEqual(0.95);
+    }
   });
 
   it("come seldom where there are none", () => {
@@ -48,9 +50,9 @@ describe("drift forecasts", () => {
   it("are better than the last value, and inside their bands as often as they say", () => {
     const runs = DRIFT_KINDS.map((kind) => ({ kind, errors: runDrift(kind, SEED).blend }));
     const at = new Map(summariseDrift(runs).map((one) => [one.horizon, one]));
-    // 52 % and 69 % on 24 histories of each kind; one of each scatters by 15.
-    expect(at.get(24)!.skill).toBeGreaterThanOrEqual(0.3);
-    expect(at.get(168)!.skill).toBeGreaterThanOrEqual(0.4);
+    // 43 % and 64 % here, 43 and 62 on 24 histories of each kind, where 48 and 67 could be reached at all.
+    expect(at.get(24)!.skill).toBeGreaterThanOrEqual(0.38);
+    expect(at.get(168)!.skill).toBeGreaterThanOrEqual(0.58);
     // Seven histories are few: the full evaluation stays within 88 to 95 %.
     expect(at.get(24)!.coverage).toBeGreaterThanOrEqual(0.8);
   });

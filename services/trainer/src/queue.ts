@@ -1,10 +1,12 @@
 /** The work queue: each request goes to one trainer, and to another one if that does not finish. */
 import { AckPolicy, type Consumer, type ConsumerMessages, type JsMsg } from "@nats-io/jetstream";
-import type { Bus } from "@calibration/shared/bus.ts";
+import { isBusTrouble, type Bus } from "@calibration/shared/bus.ts";
+import { isDatabaseTrouble } from "@calibration/shared/database.ts";
 import type { Log } from "@calibration/shared/log.ts";
 import { MODEL_TYPES } from "@calibration/shared/model.ts";
 import { streams } from "@calibration/shared/topology.ts";
 import type { TrainingRequest } from "@calibration/shared/training.ts";
+import { setTimeout as pause } from "node:timers/promises";
 
 const CONSUMER = "trainers";
 /** A trainer says that it is at work at a third of this; without a word the request goes to another. */
@@ -71,13 +73,30 @@ export async function openTraining(
     }
     const beat = setInterval(() => message.working(), WORD_MS_MAX / 3);
     try {
-      await answer(request, Date.now() - Number(BigInt(message.info.timestampNanos) / 1_000_000n));
+      await answerAtLast(request, Date.now() - Number(BigInt(message.info.timestampNanos) / 1_000_000n));
       message.ack();
     } catch (error) {
       log.warn({ error, sensorId: request.sensor_id, modelType: request.model_type }, "training will be tried again");
       message.nak(RETRY_MS);
     } finally {
       clearInterval(beat);
+    }
+  }
+
+  /**
+   * While PostgreSQL or NATS is away the request stays here. Handed back each time, it was delivered five times within ten
+   * seconds and given up, and nobody ever answered it.
+   */
+  async function answerAtLast(request: TrainingRequest, waitedMs: number): Promise<void> {
+    for (;;) {
+      try {
+        await answer(request, waitedMs);
+        return;
+      } catch (error) {
+        if (stopping || !(isDatabaseTrouble(error) || isBusTrouble(error))) throw error;
+        log.warn({ error, sensorId: request.sensor_id, modelType: request.model_type }, "training waits for a server");
+        await pause(RETRY_MS);
+      }
     }
   }
 }

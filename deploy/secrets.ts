@@ -32,7 +32,18 @@ export function makeSecrets(env: NodeJS.ProcessEnv): void {
   const users = Object.fromEntries(USERS.map((user) => [user, secrets[`nats_${user}`]])) as NatsUsers;
   writeFileSync(
     `${DIRECTORY}/nats.conf`,
-    natsConfig({ host: "0.0.0.0", port: 4222, monitorPort: 8222, storeDirectory: NATS_DIRECTORY, users, plants }),
+    natsConfig({
+      host: "0.0.0.0",
+      port: 4222,
+      monitorPort: 8222,
+      storeDirectory: NATS_DIRECTORY,
+      users,
+      plants,
+      syncAlways: env["NATS_SYNC"] === "always",
+      ...(env["NATS_TLS_CERTIFICATE"]
+        ? { tls: { certificate: env["NATS_TLS_CERTIFICATE"], key: env["NATS_TLS_KEY"] ?? "" } }
+        : {}),
+    }),
     { mode: 0o600 },
   );
   for (const path of [FILE, `${DIRECTORY}/nats.conf`, NATS_DIRECTORY]) chownSync(path, SERVICE_UID, SERVICE_UID);

@@ -106,6 +106,7 @@ export async function openNatsContainer(options: {
     url: `nats://${hostOf(container)}:${container.getMappedPort(NATS_PORT)}`,
     running: null,
     users,
+    directory: "",
     restart: () => container.restart(),
     async [Symbol.asyncDispose]() {
       await container.stop();

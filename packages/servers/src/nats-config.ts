@@ -17,6 +17,12 @@ export interface PlantUser {
   site: string;
 }
 
+/** A server's certificate and its key, as files. */
+export interface ServerTls {
+  certificate: string;
+  key: string;
+}
+
 /** Beyond this the server drops the connection; a payload between 1 MiB and here is told off with a dead letter. */
 const MAX_PAYLOAD = "8MB";
 
@@ -32,6 +38,10 @@ export function natsConfig(options: {
   storeDirectory: string;
   users: NatsUsers;
   plants?: readonly PlantUser[];
+  /** Files in PEM; with them nobody is let in without TLS. */
+  tls?: ServerTls;
+  /** Flushes each message to the disk before it is acknowledged: what survives a power cut, and what it costs, is in SECURITY.md. */
+  syncAlways?: boolean;
 }): string {
   const { users, plants = [], host = "127.0.0.1", serverName } = options;
   const services = SERVICE_USERS.map((user) => {
@@ -43,7 +53,8 @@ listen: "${host}:${options.port}"
 http: "${host}:${options.monitorPort}"
 max_payload: ${MAX_PAYLOAD}
 write_deadline: "10s"
-jetstream { store_dir: ${quote(options.storeDirectory)} }
+${options.tls === undefined ? "" : `tls { cert_file: ${quote(options.tls.certificate)}, key_file: ${quote(options.tls.key)} }`}
+jetstream { store_dir: ${quote(options.storeDirectory)}${options.syncAlways === true ? ", sync_interval: always" : ""} }
 accounts {
   PLATFORM {
     jetstream: enabled

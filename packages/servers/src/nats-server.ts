@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { guarded } from "./guardian.ts";
-import { natsConfig, type NatsUsers, type PlantUser } from "./nats-config.ts";
+import { natsConfig, type NatsUsers, type PlantUser, type ServerTls } from "./nats-config.ts";
 import { endedEarly } from "./ports.ts";
 
 export interface RunningNats extends AsyncDisposable {
@@ -23,6 +23,8 @@ export async function startNatsServer(options: {
   monitorPort: number;
   users: NatsUsers;
   plants?: readonly PlantUser[];
+  tls?: ServerTls;
+  syncAlways?: boolean;
 }): Promise<RunningNats> {
   const { binary, directory, port, monitorPort } = options;
   mkdirSync(directory, { recursive: true });
@@ -38,7 +40,7 @@ export async function startNatsServer(options: {
   const monitorUrl = `http://127.0.0.1:${monitorPort}`;
   await untilAnswering({ monitorUrl, serverName, child, log: join(directory, "nats.log") });
   return {
-    url: `nats://127.0.0.1:${port}`,
+    url: `${options.tls === undefined ? "nats" : "tls"}://127.0.0.1:${port}`,
     monitorUrl,
     // The server's own: the child is the guardian.
     pid: Number(readFileSync(pidFile, "utf8")),

@@ -20,6 +20,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import pg from "pg";
 import { guarded } from "./guardian.ts";
+import type { ServerTls } from "./nats-config.ts";
 import { ended } from "./nats-server.ts";
 import { endedEarly } from "./ports.ts";
 
@@ -44,6 +45,8 @@ export async function startPostgres(options: {
   password: string;
   /** Tests may live without: nothing of theirs need survive a power cut. */
   fsync?: boolean;
+  /** Files in PEM; with them nobody is let in without TLS. */
+  tls?: ServerTls;
 }): Promise<RunningPostgres> {
   const owner = process.getuid?.() === 0 ? unprivilegedOwner() : null;
   const home = owner === null ? options.directory : enterableHome(options.directory, owner);
@@ -65,6 +68,7 @@ export async function startPostgres(options: {
     timezone: "UTC",
     fsync: options.fsync === false ? "off" : "on",
     ...(options.fsync === false ? { synchronous_commit: "off", full_page_writes: "off" } : {}),
+    ...(options.tls === undefined ? {} : withTls(options.tls, { home, data, owner })),
   };
   const args = ["-D", data, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])];
   const output = openSync(log, "a");
@@ -76,13 +80,34 @@ export async function startPostgres(options: {
     ...as,
   });
   const server = `postgres://postgres:${encodeURIComponent(options.password)}@127.0.0.1:${options.port}`;
-  await untilAnswering(`${server}/postgres`, () => child.exitCode, log);
-  await ensureDatabase(`${server}/postgres`);
+  // The one who starts the server knows it; whoever else comes is to verify it.
+  const own = `${server}/postgres${options.tls === undefined ? "" : "?sslmode=no-verify"}`;
+  await untilAnswering(own, () => child.exitCode, log);
+  await ensureDatabase(own);
   return {
-    url: `${server}/${DATABASE}`,
+    url: `${server}/${DATABASE}${options.tls === undefined ? "" : "?sslmode=verify-full"}`,
     pid: Number(readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")[0]),
     [Symbol.asyncDispose]: () => ended(child),
   };
+}
+
+/** PostgreSQL wants a key that nobody but it can read; and its list of who may come says that they come by TLS. */
+function withTls(
+  tls: ServerTls,
+  { home, data, owner }: { home: string; data: string; owner: Owner | null },
+): Record<string, string> {
+  const files = { ssl_cert_file: join(home, "server.crt"), ssl_key_file: join(home, "server.key") };
+  const access = join(data, "pg_hba.conf");
+  for (const [to, text] of [
+    [files.ssl_cert_file, readFileSync(tls.certificate)],
+    [files.ssl_key_file, readFileSync(tls.key)],
+    [access, "hostssl all all 127.0.0.1/32 scram-sha-256\n"],
+  ] as const) {
+    rmSync(to, { force: true });
+    writeFileSync(to, text, { mode: 0o600 });
+    if (owner !== null) chownSync(to, owner.uid, owner.gid);
+  }
+  return { ssl: "on", ...files };
 }
 
 /** The directory of `initdb` and `postgres` in the npm package for this platform. */

@@ -1,6 +1,6 @@
 /** The servers that tests run on: PostgreSQL once for all of them, nats-server for each plant, in directories that go with them. */
 import { randomBytes } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { findNatsServer, type Say } from "./nats-binary.ts";
 import { USERS, type NatsUsers, type PlantUser } from "./nats-config.ts";
@@ -21,6 +21,8 @@ export interface TestNats extends AsyncDisposable {
   running: RunningNats | null;
   /** Empty passwords where the given server asks for none. */
   users: NatsUsers;
+  /** Where it keeps its streams; empty where NATS is given. */
+  directory: string;
   /** Starts the same server again, on the same port and data, after it was ended. */
   restart(): Promise<void>;
 }
@@ -64,15 +66,26 @@ export async function openTestNats(options: {
   localDirectory: string;
   natsBinary: string | null;
   plants?: readonly PlantUser[];
+  /** The directory of a server that has ended: the new one begins with a copy of its streams. */
+  storeFrom?: string;
   env?: NodeJS.ProcessEnv;
 }): Promise<TestNats> {
   const { localDirectory, natsBinary, plants = [], env = process.env } = options;
   if (natsBinary === null) {
     const users = Object.fromEntries(USERS.map((user) => [user, ""])) as NatsUsers;
     const restart = () => Promise.reject(new Error("a NATS server that was given is not ours to restart"));
-    return { url: env["TEST_NATS_URL"]!, running: null, users, restart, [Symbol.asyncDispose]: async () => undefined };
+    return {
+      url: env["TEST_NATS_URL"]!,
+      running: null,
+      users,
+      directory: "",
+      restart,
+      [Symbol.asyncDispose]: async () => undefined,
+    };
   }
   const directory = ownDirectory(localDirectory);
+  if (options.storeFrom !== undefined)
+    cpSync(join(options.storeFrom, "jetstream"), join(directory, "jetstream"), { recursive: true });
   const users = Object.fromEntries(USERS.map((user) => [user, randomBytes(16).toString("hex")])) as NatsUsers;
   let port = 0;
   let monitorPort = 0;
@@ -86,6 +99,7 @@ export async function openTestNats(options: {
     url: running.url,
     running,
     users,
+    directory,
     async restart() {
       nats.running = await start();
     },

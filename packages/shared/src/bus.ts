@@ -45,6 +45,8 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     ...(options.natsUser === undefined || options.natsUser === ""
       ? {}
       : { user: options.natsUser, pass: options.natsPassword ?? "", inboxPrefix: `_INBOX_${options.natsUser}` }),
+    // Asked for by its name, TLS is demanded: a server that offers none is refused.
+    ...(options.natsUrl.startsWith("tls://") ? { tls: {} } : {}),
     noAsyncTraces: true,
     maxReconnectAttempts: -1,
     waitOnFirstConnect: true,

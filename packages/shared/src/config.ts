@@ -76,10 +76,13 @@ export function readKnobs<K extends Record<string, Knob<unknown>>>(knobs: K, env
 
 /** What every service needs to know. */
 export const commonKnobs = {
-  natsUrl: text("NATS_URL", "where NATS listens, nats://host:port; several of one cluster with commas between them"),
+  natsUrl: text("NATS_URL", "where NATS listens, nats://host:port, or tls://host:port"),
   natsUser: text("NATS_USER", "the service's NATS user", ""),
   natsPassword: text("NATS_PASSWORD", "its password", ""),
-  databaseUrl: text("DATABASE_URL", "the PostgreSQL database, postgres://user:password@host:port/name"),
+  databaseUrl: text(
+    "DATABASE_URL",
+    "the PostgreSQL database, postgres://user:password@host:port/name, with ?sslmode=verify-full where it speaks TLS",
+  ),
   logLevel: oneOf("LOG_LEVEL", "how much is logged", ["fatal", "error", "warn", "info", "debug", "trace"], "info"),
   metricsPort: integer(
     "METRICS_PORT",

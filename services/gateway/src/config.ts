@@ -16,6 +16,12 @@ export const knobs = {
     1,
     10_000_000,
   ),
+  tlsCertificate: text(
+    "TLS_CERTIFICATE",
+    "the API's certificate, a file in PEM; with it and its key it speaks HTTPS only",
+    "",
+  ),
+  tlsKey: text("TLS_KEY", "the certificate's key, a file in PEM", ""),
   publicUrl: text("PUBLIC_URL", "the address browsers use, where it is not the Host they ask for", ""),
 };
 

@@ -10,6 +10,7 @@ import { createLog } from "@calibration/shared/log.ts";
 import { createPlantMetrics } from "@calibration/shared/metrics.ts";
 import { openPresence } from "@calibration/shared/presence.ts";
 import { openPlumbing } from "@calibration/shared/service.ts";
+import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { createAuth, keepBootstrapTokens } from "./auth.ts";
 import { readConfig } from "./config.ts";
@@ -41,6 +42,10 @@ const server = await createServer({
   replicas: () => roll.replicas(),
   retentionDays: config.retentionDays,
   requestsPerMinute: config.requestsPerMinute,
+  tls:
+    config.tlsCertificate === ""
+      ? null
+      : { cert: await readFile(config.tlsCertificate), key: await readFile(config.tlsKey) },
   // Whoever asks needs no token: what exactly is wrong stands in the log and at the metrics port.
   async troubles() {
     const wrong: Record<string, string> = { ...health.troubles() };
@@ -56,5 +61,8 @@ stack.use(watchPlant({ pool, bus, log, metrics: createPlantMetrics(health.regist
 await server.listen({ host: config.host, port: config.port });
 
 const { port } = server.server.address() as AddressInfo;
-log.info({ listens: `http://${config.host}:${port}`, metricsPort: health.port }, "ready");
+log.info(
+  { listens: `${config.tlsCertificate === "" ? "http" : "https"}://${config.host}:${port}`, metricsPort: health.port },
+  "ready",
+);
 log.info({ signal: await untilStopped() }, "stopping");

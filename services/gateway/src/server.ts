@@ -48,6 +48,8 @@ export interface Parts {
   retentionDays: number;
   /** For one token, and for one address without. */
   requestsPerMinute: number;
+  /** Null: plain HTTP, for a loopback interface or behind a proxy. */
+  tls: { cert: Buffer; key: Buffer } | null;
   /** What is wrong, by part; empty when ready. */
   troubles(): Promise<Readonly<Record<string, string>>>;
 }
@@ -82,7 +84,9 @@ export async function createServer(parts: Parts): Promise<FastifyInstance> {
       .type("application/problem+json")
       .send(JSON.stringify(problemBody(problem)));
   };
-  const app = Fastify({
+  const app: FastifyInstance = Fastify({
+    // The types know one kind of server at a time; the routes do not care which it is.
+    ...(parts.tls === null ? {} : { https: parts.tls as never }),
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_MS_MAX,
     routerOptions: { ignoreTrailingSlash: true },
@@ -108,7 +112,8 @@ export async function createServer(parts: Parts): Promise<FastifyInstance> {
         upgradeInsecureRequests: null,
       },
     },
-    strictTransportSecurity: false,
+    // Whoever came by TLS once comes by it again; said over plain HTTP it would mean nothing.
+    strictTransportSecurity: parts.tls !== null,
   });
   await app.register(swagger, {
     openapi: {

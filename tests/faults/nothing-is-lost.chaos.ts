@@ -1,0 +1,271 @@
+/**
+ *   seeded readings ──▶ READINGS ──▶ six services, broken in every way while they work
+ *                          └──(the same log)──▶ four services, undisturbed      every row and every event must agree
+ *
+ * `npm run chaos -- --minutes 10 --seed N` goes on breaking for so long, in another order for each seed.
+ */
+import { createRandom } from "@calibration/models/random.ts";
+import { ensureStreams } from "@calibration/shared/bus.ts";
+import { requestTraining } from "@calibration/shared/training.ts";
+import { streams } from "@calibration/shared/topology.ts";
+import { randomBytes, randomUUID } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, inject, it, onTestFailed } from "vitest";
+import { openArena, openArenaPostgres, somePort, type Arena } from "../support/chaos/arena.ts";
+import { compareMaps, compareTables, countPublished, readTold, type Difference } from "../support/chaos/comparison.ts";
+import { createFaults, STREAM_SERVICES } from "../support/chaos/faults.ts";
+import { createSensors, keepSensors, startLoad, type Ledger } from "../support/chaos/load.ts";
+import { WAIT_MS } from "../support/plant.ts";
+
+const PARTITIONS = 4;
+/** The thirtieth of February. */
+const NEVER = "0 0 30 2 *";
+const SEED = Number(process.env["CHAOS_SEED"] ?? 1);
+const MINUTES = Number(process.env["CHAOS_MINUTES"] ?? 0);
+/** The sensors that training is asked for have no readings, so that no model changes what the others are judged by. */
+const TRAINED_FROM = 900;
+
+it(
+  "nothing is lost, doubled or different, whatever breaks",
+  async () => {
+    await using postgres = await openArenaPostgres();
+    const validFrom = new Date(Date.now() - 60_000);
+    const sensors = createSensors(SEED, validFrom.getTime());
+    await using arena = await openArena({ postgres, database: "disturbed" });
+    onTestFailed(() => keepEvidence("disturbed", arena));
+    await keepSensors(arena, sensors, validFrom);
+    {
+      await using admin = await arena.openAdmin();
+      await ensureStreams(admin, { partitions: PARTITIONS });
+    }
+    const token = randomBytes(16).toString("hex");
+    const restPort = await somePort();
+    await Promise.all([
+      ...STREAM_SERVICES.map((name) => arena.join(name)),
+      // Training is asked for here, and by no schedule: a new model would change what is judged.
+      arena.join("trainer", { TRAINER_SCHEDULE: NEVER }),
+      arena.join("gateway", {
+        PORT: String(restPort),
+        BOOTSTRAP_TOKENS: JSON.stringify({ operator: token }),
+        REQUESTS_PER_MINUTE: "1000000",
+      }),
+    ]);
+    const restUrl = `http://127.0.0.1:${restPort}`;
+    const load = await startLoad(arena, { seed: SEED, sensors, restUrl, restToken: token });
+
+    const injected = await breakThings(arena, load.sensors, load.ledger);
+    await load.stop();
+
+    await using admin = await arena.openAdmin();
+    // Nothing more is written to the log, so that its end is the same for everybody.
+    const { config } = await admin.manager.streams.info(streams.readings.name);
+    await admin.manager.streams.update(streams.readings.name, { ...config, sealed: true } as typeof config);
+    await untilPassed(arena);
+    await untilTrained(arena);
+    const published = await countPublished(admin);
+    expect(await accounted(arena), "published = kept + repeats + dead-lettered").toBe(published);
+    const members = [...arena.members];
+    for (const member of members) expect(await member.isReady(), `${member.name} is ready`).toBe(true);
+    expect(
+      members.filter((member) => !member.wasUnready).map((member) => member.name),
+      "said that it could not work, while it could not",
+    ).toEqual([]);
+    const told = await readTold(admin);
+    await Promise.all(members.map((member) => member.stop()));
+    expect([...arena.pids].filter(isAlive), "processes left").toEqual([]);
+    await arena.nats.running![Symbol.asyncDispose]();
+
+    await using calm = await openArena({ postgres, database: "undisturbed", natsFrom: arena.nats.directory });
+    onTestFailed(() => keepEvidence("undisturbed", calm));
+    await keepSensors(calm, sensors, validFrom);
+    await using calmAdmin = await calm.openAdmin();
+    for (const { name } of [streams.corrected, streams.events, streams.deadLetters])
+      await calmAdmin.manager.streams.delete(name);
+    await ensureStreams(calmAdmin, { partitions: PARTITIONS });
+    await Promise.all(STREAM_SERVICES.map((name) => calm.join(name)));
+    await untilPassed(calm);
+    await Promise.all(calm.members.map((member) => member.stop()));
+    const calmTold = await readTold(calmAdmin);
+
+    const { lost, doubled } = await againstLedger(arena, load.ledger);
+    const differing = [
+      ...(await compareTables(calm, arena)),
+      ...compareMaps("told", calmTold.byId, told.byId),
+      ...compareMaps("order of telling", calmTold.order, told.order),
+      ...told.contradicted.map((id) => ({ where: "told twice", key: id, undisturbed: null, disturbed: null })),
+    ];
+    console.log(
+      tableOf({ injected, ledger: load.ledger, published, told: told.byId.size, lost, doubled, differing, seed: SEED }),
+    );
+    expect({ lost, doubled, differing: differing.slice(0, 20) }).toEqual({ lost: [], doubled: [], differing: [] });
+    // What was compared was there.
+    expect(told.byId.size).toBeGreaterThan(100);
+    expect((await arena.query<{ n: number }>("select count(*)::int as n from anomalies"))[0]!.n).toBeGreaterThan(10);
+  },
+  MINUTES > 0 ? MINUTES * 60_000 * 2 + 1_200_000 : 1_800_000,
+);
+
+type Injected = Map<string, number>;
+
+/** Every fault once, in the seed's order; in the long form again and again. */
+async function breakThings(
+  arena: Arena,
+  sensors: Parameters<typeof createFaults>[0]["sensors"],
+  ledger: Ledger,
+): Promise<Injected> {
+  const random = createRandom(SEED);
+  const injected: Injected = new Map();
+  const faults = createFaults({ arena, sensors, random });
+  const untilMs = Date.now() + MINUTES * 60_000;
+  await expect.poll(() => ledger.readings, { timeout: WAIT_MS }).toBeGreaterThan(500);
+  await using admin = await arena.openAdmin();
+  do {
+    for (const fault of faults.toSorted(() => random.float() - 0.5)) {
+      const begun = performance.now();
+      if (process.env["CHAOS_SAY"] === "1") process.stderr.write(`${fault.name} …\n`);
+      const times = await fault.strike();
+      injected.set(fault.name, (injected.get(fault.name) ?? 0) + times);
+      if (process.env["CHAOS_SAY"] === "1")
+        process.stderr.write(`${((performance.now() - begun) / 1000).toFixed(1)} s  ${fault.name}\n`);
+      await askForTraining(admin, arena);
+    }
+  } while (Date.now() < untilMs);
+  return injected;
+}
+
+let asked = 0;
+
+/** A request that a trainer which is killed must leave to the next one, and answer once. */
+async function askForTraining(admin: Parameters<typeof requestTraining>[0], arena: Arena): Promise<void> {
+  const id = randomUUID();
+  await arena.query("insert into training_jobs (id, trigger, total) values ($1, 'request', 1)", [id]);
+  await requestTraining(admin, [
+    { job_id: id, sensor_id: TRAINED_FROM + asked++, model_type: "anomaly", trigger: "request", due_because: null },
+  ]);
+}
+
+async function untilTrained(arena: Arena): Promise<void> {
+  const unanswered =
+    "select count(*)::int as n from training_jobs j where (select count(*) from training_runs r where r.job_id = j.id) <> 1";
+  await expect
+    .poll(async () => (await arena.query<{ n: number }>(unanswered))[0]!.n, {
+      timeout: WAIT_MS,
+      message: "trained once",
+    })
+    .toBe(0);
+}
+
+/** Until every service stands at the end of every partition of the sealed log. */
+async function untilPassed(arena: Arena): Promise<void> {
+  await using admin = await arena.openAdmin();
+  const { state } = await admin.manager.streams.info(streams.readings.name, { subjects_filter: ">" });
+  const lasts = new Map<number, number>();
+  for (const subject of Object.keys(state.subjects ?? {})) {
+    const partition = Number(subject.split(".")[1]);
+    const last = await admin.manager.streams.getMessage(streams.readings.name, { last_by_subj: subject });
+    lasts.set(partition, Math.max(lasts.get(partition) ?? 0, last!.seq));
+  }
+  const behind = async () => {
+    const positions = await arena.query<{ service: string; partition: number; kept: number }>(
+      "select service, partition, kept::int8 from stream_positions",
+    );
+    return STREAM_SERVICES.flatMap((service) =>
+      [...lasts]
+        .filter(([partition, last]) => {
+          const position = positions.find((one) => one.service === service && one.partition === partition);
+          return Number(position?.kept ?? 0) < last;
+        })
+        .map(([partition]) => `${service} ${partition}`),
+    );
+  };
+  await expect
+    .poll(behind, { timeout: 2 * WAIT_MS, interval: 200, message: "everybody at the end of the log" })
+    .toEqual([]);
+}
+
+/** What ingest counted, over all partitions. */
+async function accounted(arena: Arena): Promise<number> {
+  const rows = await arena.query<{ n: number }>(
+    "select sum(value::int8)::int8 as n from stream_positions, jsonb_each_text(counters) where service = 'ingest'",
+  );
+  return Number(rows[0]!.n);
+}
+
+/** What was acknowledged, against what is kept. */
+async function againstLedger(arena: Arena, ledger: Ledger): Promise<{ lost: string[]; doubled: string[] }> {
+  const quality = ["good", "uncertain", "bad"];
+  const lost: string[] = [];
+  const doubled: string[] = [];
+  const readings = await arena.query<{ name: string; raw_value: number; quality: number; corrected: number }>(
+    `select concat(r.sensor_id, ' ', (extract(epoch from r.timestamp) * 1000)::int8) as name, r.raw_value, r.quality,
+       (select count(*)::int from corrected_readings c where c.sensor_id = r.sensor_id and c.timestamp = r.timestamp) as corrected
+      from readings r`,
+  );
+  const kept = new Map<string, (typeof readings)[number]>();
+  for (const row of readings) {
+    if (kept.has(row.name) || !ledger.owed.has(row.name)) doubled.push(`reading ${row.name}`);
+    kept.set(row.name, row);
+  }
+  for (const [name, owed] of ledger.owed) {
+    const row = kept.get(name);
+    if (row === undefined || row.raw_value !== owed.value || quality[row.quality] !== owed.quality)
+      lost.push(`reading ${name}`);
+    else if (row.corrected !== (owed.quality === "bad" ? 0 : 1)) lost.push(`corrected ${name}`);
+  }
+  const letters = new Map(
+    (await arena.query<{ payload: Buffer; reason: string }>("select payload, reason from dead_letters")).map(
+      ({ payload, reason }) => [payload.toString(), reason],
+    ),
+  );
+  for (const [payload, reason] of ledger.refused)
+    if (letters.get(payload) !== reason) lost.push(`dead letter ${payload}`);
+  for (const payload of letters.keys()) if (!ledger.refused.has(payload)) doubled.push(`dead letter ${payload}`);
+  return { lost: lost.slice(0, 20), doubled: doubled.slice(0, 20) };
+}
+
+/** What every service logged, in all its lives. */
+function keepEvidence(run: string, arena: Arena): void {
+  const directory = join(inject("localDirectory"), "evidence", run);
+  mkdirSync(directory, { recursive: true });
+  for (const member of arena.members) writeFileSync(join(directory, `${member.name}.log`), member.output());
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+function tableOf(parts: {
+  injected: Injected;
+  ledger: Ledger;
+  published: number;
+  told: number;
+  lost: readonly string[];
+  doubled: readonly string[];
+  differing: readonly Difference[];
+  seed: number;
+}): string {
+  const { injected, ledger } = parts;
+  const row = (what: string, figure: number | string) => `  ${what.padEnd(52)}${String(figure).padStart(10)}`;
+  const faults = [...injected].toSorted(([a], [b]) => a.localeCompare(b));
+  return [
+    `seed ${parts.seed}`,
+    ...faults.map(([name, times]) => row(name, times)),
+    row(
+      "faults injected",
+      faults.reduce((sum, [, times]) => sum + times, 0),
+    ),
+    row("readings sent", ledger.readings),
+    row("in messages · sent again for want of an ack", `${ledger.messages} · ${ledger.again}`),
+    row("readings in the log, repeats of the sender included", parts.published),
+    row("facts told", parts.told),
+    row("lost", parts.lost.length),
+    row("doubled", parts.doubled.length),
+    row("differing", parts.differing.length),
+  ].join("\n");
+}

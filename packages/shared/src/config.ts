@@ -76,7 +76,10 @@ export function readKnobs<K extends Record<string, Knob<unknown>>>(knobs: K, env
 
 /** What every service needs to know. */
 export const commonKnobs = {
-  natsUrl: text("NATS_URL", "where NATS listens, nats://host:port, or tls://host:port"),
+  natsUrl: text(
+    "NATS_URL",
+    "where NATS listens, nats://host:port or tls://host:port; several of one cluster with commas between them",
+  ),
   natsUser: text("NATS_USER", "the service's NATS user", ""),
   natsPassword: text("NATS_PASSWORD", "its password", ""),
   databaseUrl: text(

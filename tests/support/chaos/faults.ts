@@ -244,11 +244,9 @@ async function deadlock(arena: Arena): Promise<void> {
   }
 }
 
-const deadlocks = async (arena: Arena): Promise<number> =>
-  Number(
-    (
-      await arena.query<{ deadlocks: number }>(
-        "select deadlocks from pg_stat_database where datname = current_database()",
-      )
-    )[0]!.deadlocks,
+async function deadlocks(arena: Arena): Promise<number> {
+  const [counted] = await arena.query<{ deadlocks: number }>(
+    "select deadlocks from pg_stat_database where datname = current_database()",
   );
+  return counted!.deadlocks;
+}

@@ -194,7 +194,7 @@ async function ownPartition(
 ): Promise<void> {
   const { bus, database, service, log, metrics } = parts;
   const stream = await readingsStream(bus);
-  const begun = await beginAttempt(database.pool, service, partition, stream.created, stream.lastSequence);
+  const begun = await beginAttempt(bus, database.pool, service, partition, stream);
   const tellAgain = async (tellings: readonly Telling[]) => {
     await say(bus, tellings);
     log.info({ partition, facts: tellings.length }, "told what may not have been told");
@@ -406,11 +406,11 @@ function added(counters: Counts, more: Readonly<Counts>): Counts {
 
 /** Counts a beginning, so that a batch that kills the process again and again is noticed. */
 async function beginAttempt(
+  bus: Bus,
   pool: pg.Pool,
   service: string,
   partition: number,
-  created: string,
-  lastSequence: number,
+  { created, lastSequence }: Awaited<ReturnType<typeof readingsStream>>,
 ): Promise<Begun> {
   const found = await pool.query<{
     kept: number;
@@ -429,6 +429,9 @@ async function beginAttempt(
   );
   const row = found.rows[0]!;
   if (row.stream_created === created && row.kept <= lastSequence) return row;
+  // Between the look at the stream and the look at the position another replica may have gone on, beyond the end we saw.
+  const now = await readingsStream(bus);
+  if (row.stream_created === now.created && row.kept <= now.lastSequence) return row;
   // The stream was made anew: its sequences begin again, and so do we. What was kept stays kept.
   await pool.query(
     `update stream_positions set stream_created = $3, kept = 0, told = 0, snapshot = 0, attempts = 1

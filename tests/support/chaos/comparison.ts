@@ -82,6 +82,14 @@ async function rowsOf(arena: Arena, { name, key, without = {} }: Table): Promise
   return new Map(found.map((row) => [row.key, row.row]));
 }
 
+/** What is told again comes from jsonb, which keeps its fields in an order of its own: the order says nothing. */
+const inOrder = (field: string, value: unknown): unknown =>
+  field === "id"
+    ? undefined
+    : typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : value;
+
 export interface Told {
   /** By id: subject and body. */
   byId: Map<string, string>;
@@ -100,7 +108,7 @@ export async function readTold(bus: Bus): Promise<Told> {
     await readStream(bus, name, (subject, id, body) => {
       // Sensors and models are told by others than the stream services.
       if (subject.startsWith("events.sensor.") || subject.startsWith("events.model.")) return;
-      const text = `${subject} ${JSON.stringify(body, (field, value: unknown) => (field === "id" ? undefined : value))}`;
+      const text = `${subject} ${JSON.stringify(body, inOrder)}`;
       const before = byId.get(id);
       if (before === undefined) {
         byId.set(id, text);

@@ -21,15 +21,18 @@ export function openStatusWatch({
   log: Log;
 }): AsyncDisposable {
   const known = new Map<number, SensorStatus>();
+  let looked = false;
   const look = async (): Promise<void> => {
     const { rows } = await pool.query<SensorRow>(SENSOR_QUERY);
     const changed = rows
       .map((row) => sensorBody(row))
       .filter(({ id, status }) => {
-        const before = known.get(id);
+        // One that was made since the last look was offline then, whatever it is by now.
+        const before = known.get(id) ?? (looked ? "offline" : status);
         known.set(id, status);
-        return before !== undefined && before !== status;
+        return before !== status;
       });
+    looked = true;
     await say(
       bus,
       changed.map((sensor) => ({

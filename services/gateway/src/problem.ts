@@ -17,6 +17,7 @@ const STATUS_OF = {
 } as const;
 
 export type ProblemCode = keyof typeof STATUS_OF;
+export const PROBLEM_CODES = Object.keys(STATUS_OF) as ProblemCode[];
 
 export interface FieldError {
   /** Where in the body or the query, as `/settings/trees`. */

@@ -1,10 +1,11 @@
 /** What REST takes and gives: one place for validation, types and OpenAPI. */
 import { ANOMALY_METHODS, ANOMALY_TYPES, SEVERITIES } from "@calibration/shared/anomaly.ts";
 import { CALIBRATION_METHODS } from "@calibration/shared/calibration.ts";
-import { MODEL_TYPES } from "@calibration/shared/model.ts";
-import { QUALITIES } from "@calibration/shared/reading.ts";
+import { FALLBACK_REASONS, MODEL_TYPES } from "@calibration/shared/model.ts";
+import { DEAD_REASONS, QUALITIES } from "@calibration/shared/reading.ts";
 import { SENSOR_STATUSES, SENSOR_TYPES } from "@calibration/shared/sensor.ts";
 import { Type, type TSchema } from "typebox";
+import { PROBLEM_CODES } from "./problem.ts";
 
 export const oneOf = <T extends string>(values: readonly T[]) => Type.Unsafe<T>({ type: "string", enum: [...values] });
 export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
@@ -132,7 +133,11 @@ export const IdParams = Type.Object({ id: Type.Integer({ minimum: 0, maximum: ID
 
 /** How a list is answered, page by page. */
 export const listOf = <T extends TSchema>(schema: T) =>
-  Type.Object({ count: Type.Integer(), next: nullable(Type.String()), results: Type.Array(schema) });
+  Type.Object({
+    count: Type.Integer({ description: "how many there were when the first page was asked for" }),
+    next: nullable(Type.String({ description: "the `cursor` of the next page" })),
+    results: Type.Array(schema),
+  });
 const Time = Type.String({ description: "ISO 8601 in UTC, with three fractional digits" });
 
 export const Anomaly = Type.Object({
@@ -314,4 +319,154 @@ export const Token = Type.Object({
   expires_at: nullable(Time),
   last_used_at: nullable(Time),
   revoked_at: nullable(Time),
+});
+
+const count = Type.Integer({ minimum: 0 });
+const counts = Type.Record(Type.String(), count);
+const fallback = nullable(oneOf(FALLBACK_REASONS));
+const version = nullable(Type.Integer());
+
+export const ReadingsOrBuckets = Type.Union([
+  listOf(Reading),
+  Type.Object({ ...listOf(Bucket).properties, resolution: Type.Integer({ description: "seconds a bucket" }) }),
+]);
+/** Each element is judged by itself, so the body is not validated by this: it is told what a good one is. */
+export const ReadingsToPost = Type.Union([
+  Type.Object({
+    sensor_id: Type.Integer(),
+    raw_value: Finite,
+    timestamp: Type.Optional(Instant),
+    quality: Type.Optional(oneOf(QUALITIES)),
+  }),
+  Type.Array(Type.Object({ sensor_id: Type.Integer(), raw_value: Finite, timestamp: Instant }), { maxItems: 10_000 }),
+]);
+export const ReadingsTaken = Type.Object({
+  accepted: count,
+  rejected: Type.Array(Type.Object({ index: count, code: oneOf(DEAD_REASONS), detail: Type.String() })),
+});
+
+export const Detection = Type.Object({
+  sensor_id: Type.Integer(),
+  method: oneOf(ANOMALY_METHODS),
+  model_version: version,
+  fallback_reason: fallback,
+  results: Type.Array(
+    Type.Object({
+      value: Finite,
+      timestamp: Time,
+      is_anomaly: Type.Boolean(),
+      score: nullable(Finite),
+      threshold: Finite,
+      type: nullable(oneOf(ANOMALY_TYPES)),
+      severity: nullable(oneOf(SEVERITIES)),
+      expected: nullable(Finite),
+      deviation: nullable(Finite),
+    }),
+  ),
+});
+export const Correction = Type.Object({
+  raw_value: Finite,
+  corrected_value: Finite,
+  method: Type.String(),
+  model_version: version,
+  fallback_reason: fallback,
+  lower: nullable(Finite),
+  upper: nullable(Finite),
+  extrapolated: nullable(Type.Boolean()),
+  remarks: Type.Array(Type.Unknown()),
+});
+
+const TrainingResult = Type.Object({
+  status: oneOf(["trained", "insufficient_data", "failed"] as const),
+  model: Type.Optional(nullable(Model)),
+  error: Type.Optional(Type.String()),
+  required: Type.Optional(nullable(Type.Integer())),
+  available: Type.Optional(nullable(Type.Integer())),
+});
+const TrainingResults = Type.Object(
+  Object.fromEntries(MODEL_TYPES.map((type) => [type, Type.Optional(TrainingResult)])),
+);
+export const Training = Type.Object({ sensor_id: Type.Integer(), results: TrainingResults });
+export const TrainingJobId = Type.Object({ job_id: Type.String() });
+export const TrainingJob = Type.Object({
+  job_id: Type.String(),
+  status: oneOf(["running", "finished"] as const),
+  trigger: Type.String(),
+  created_at: Time,
+  done: count,
+  total: count,
+  results: Type.Array(Training),
+});
+
+const Figure = Type.Object({
+  value: nullable(Finite),
+  unit: Type.String(),
+  measured_on: Type.String(),
+  samples: count,
+  reason: nullable(Type.String({ description: "why there is no value" })),
+});
+export const Analytics = Type.Object({
+  anomaly_detection_rate: Figure,
+  drift_prediction_accuracy: Figure,
+  calibration_improvement: Figure,
+  sensors: Type.Object({ total: count, by_status: counts, by_type: counts }),
+  readings: Type.Object({ total: count, last_24h: count }),
+  anomalies: Type.Object({
+    total: count,
+    open: count,
+    alarms: count,
+    by_type: counts,
+    by_severity: counts,
+    by_day: counts,
+  }),
+  models: Type.Object({ total: count, by_type: counts, due: count }),
+  training: Type.Object({ runs: count, failed: count, short_of_data: count }),
+  fallbacks: Type.Record(Type.String(), counts),
+  lag: Type.Record(
+    Type.String(),
+    nullable(Type.Integer({ description: "of the slowest partition, in sequences of the log" })),
+  ),
+});
+
+export const DeadLetters = Type.Union([listOf(DeadLetter), listOf(DeadLetterGroup)]);
+export const Replayed = Type.Object({ replayed: count });
+export const SessionBegun = Type.Object({ role: Session.properties.role, name: Type.String() });
+export const SignInCode = Type.Object({ code: Type.String() });
+export const TokenMade = Type.Object({
+  id: Type.Integer(),
+  token: Type.String({ description: "shown this once" }),
+  name: Type.String(),
+  role: Token.properties.role,
+  sites: Token.properties.sites,
+  expires_at: nullable(Time),
+});
+export const AuditLine = Type.Object({
+  id: Type.Integer(),
+  at: Time,
+  token_id: nullable(Type.Integer()),
+  token_name: nullable(Type.String()),
+  method: Type.String(),
+  path: Type.String(),
+  status: Type.Integer(),
+  detail: Type.Unknown(),
+});
+export const BudgetSet = Type.Object({
+  site: Type.String(),
+  false_alarms_per_month: Type.Number(),
+  sensors: Type.Integer({ description: "how many it was set for" }),
+});
+export const Alive = Type.Object({ status: Type.Literal("alive") });
+export const Readiness = Type.Object({
+  status: oneOf(["ready", "unready"] as const),
+  troubles: Type.Record(Type.String(), Type.String()),
+});
+
+/** RFC 9457, `application/problem+json`. */
+export const ProblemDetails = Type.Object({
+  type: Type.String(),
+  title: Type.String(),
+  status: Type.Integer(),
+  code: oneOf(PROBLEM_CODES),
+  detail: Type.String(),
+  errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
 });

@@ -19,6 +19,7 @@ import Fastify, {
 } from "fastify";
 import type pg from "pg";
 import type { Registry } from "prom-client";
+import { describeAnswers, describedBody } from "./answers.ts";
 import type { Access, Auth, Identity } from "./auth.ts";
 import { guard } from "./guard.ts";
 import { isView, pages, showView } from "./pages.ts";
@@ -122,7 +123,12 @@ export async function createServer(parts: Parts): Promise<FastifyInstance> {
       components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
       security: [{ token: [] }],
     },
+    transform: ({ schema, url, route }) => ({
+      schema: schema === undefined ? schema : { ...schema, body: describedBody(route.method, url, schema.body) },
+      url,
+    }),
   });
+  describeAnswers(app);
   measure(app, parts);
   await guard(app, parts);
   const routes = [

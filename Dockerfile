@@ -18,7 +18,7 @@ RUN npm install --prefix /opt/pnpm --no-audit --no-fund "@pnpm/exe.linux-$(node 
 COPY --from=manifests /app ./
 
 FROM build AS dashboard
-RUN pnpm install --frozen-lockfile --store-dir=/opt/store --filter "./packages/dashboard..."
+RUN pnpm install --frozen-lockfile --store-dir=/opt/store --filter "@calibration/dashboard..."
 COPY tsconfig.json ./
 COPY packages packages
 COPY services services

@@ -41,7 +41,7 @@ async function said(stream: string, subject: string, count: number): Promise<any
 }
 
 it("events.sensor: made, changed, another status, deleted", async () => {
-  const made = await aSensor(1);
+  const made = await aSensor(1, { expected_interval_s: 3_600 });
   const { body: changed } = await ask("PATCH", "/api/sensors/1/", { name: "Uno" });
   expect(await said("EVENTS", "events.sensor.north.1", 2)).toEqual([
     { event: "created", ...made },

@@ -29,6 +29,7 @@ const child = spawn(process.execPath, [`services/${name}/src/main.ts`], {
     PATH: process.env["PATH"] ?? "",
     NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? `${ROOT}.local/compile-cache`,
     STOP_WITH_PARENT: "1",
+    ...endpoints.settings,
     METRICS_PORT: String(metricsPort),
     NATS_URL: endpoints.nats,
     NATS_USER: name,

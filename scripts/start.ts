@@ -24,6 +24,7 @@ import {
   removeEndpoints,
   ROOT,
   writeEndpoints,
+  settingsOf,
   type Endpoints,
 } from "./local/endpoints.ts";
 import { createRest, type Rest } from "./local/rest.ts";
@@ -143,6 +144,7 @@ async function run(): Promise<void> {
       SERVICE_USERS.map((name, n) => [name, [`http://127.0.0.1:${ports.metrics[n]}/metrics`]]),
     ),
     pids: Object.fromEntries(Object.entries(services).map(([name, service]) => [name, [service.pid()]])),
+    settings: settingsOf(process.env),
   };
   // A service that was started again has another number than the one that was written down.
   for (const [name, service] of Object.entries(services)) {
@@ -260,7 +262,7 @@ async function startServices(
           NATS_PASSWORD: parts.users[name],
           DATABASE_URL: parts.databaseUrl,
           METRICS_PORT: String(parts.ports.metrics[n]),
-          ...(process.env["LOG_LEVEL"] === undefined ? {} : { LOG_LEVEL: process.env["LOG_LEVEL"] }),
+          ...settingsOf(process.env),
           ...(name === "gateway"
             ? { PORT: String(parts.ports.gateway), BOOTSTRAP_TOKENS: JSON.stringify(parts.tokens) }
             : {}),

@@ -16,7 +16,22 @@ export interface Endpoints {
   nats_users: Record<string, { user: string; password: string }>;
   metrics: Record<string, string[]>;
   pids: Record<string, number[]>;
+  /** What the start's environment said to the services; a replica that is added has to be told the same. */
+  settings: Record<string, string>;
 }
+
+const PASSED_ON = [
+  "LOG_LEVEL",
+  "READINGS_RETENTION_DAYS",
+  "REQUESTS_PER_MINUTE",
+  "PUBLIC_URL",
+  "TRAINER_SCHEDULE",
+  "TRAINER_MAX_AGE_DAYS",
+] as const;
+
+/** The services' settings that whoever starts the platform may give it. */
+export const settingsOf = (env: NodeJS.ProcessEnv): Record<string, string> =>
+  Object.fromEntries(PASSED_ON.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
 
 /** Whole or not at all: a command may read it at any moment. */
 export function writeEndpoints(endpoints: Endpoints): void {

@@ -281,6 +281,35 @@ describe("the dashboard", () => {
     await page.getByRole("row", { name: "Boiler 7" }).getByText("7.000").waitFor();
   });
 
+  it("hides from each role what it forbids", async (context) => {
+    needsSpareTime(context);
+    const scene = await openScene(context);
+    const { gateway } = scene;
+    await scene.page.getByRole("link", { name: "System" }).click();
+    await scene.page.getByRole("button", { name: "Make a token" }).click();
+    await scene.page.getByLabel("Name").fill("the shift");
+    await scene.page.getByRole("button", { name: "Make it" }).click();
+    const viewer = (await scene.page.getByLabel("The token", { exact: true }).textContent())!.trim();
+    await scene.page.getByRole("button", { name: "Done" }).click();
+    await scene.page.getByRole("cell", { name: "the shift", exact: true }).waitFor();
+    const { page, context: own } = await openVisitor(scene.browser, gateway, { token: viewer });
+    await page.getByRole("row", { name: "Boiler 7" }).waitFor();
+    expect(await page.getByRole("button", { name: "Add a sensor" }).count()).toBe(0);
+    await page.getByRole("link", { name: "System" }).click();
+    await page.getByText("a reading is a JSON object").first().waitFor();
+    expect(await page.getByText('"nonsense"').count()).toBe(0);
+    expect(await page.getByRole("heading", { name: "Tokens" }).count()).toBe(0);
+    await page.getByRole("link", { name: "Models" }).click();
+    await page.getByRole("heading", { name: "In use" }).waitFor();
+    expect(await page.getByRole("button", { name: /Train/ }).count()).toBe(0);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("Token").fill("no such token");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("alert").getByText("nobody is known by this token").waitFor();
+    await expectUsable(page, "sign-in");
+    await own.close();
+  });
+
   it("stays smooth with ten thousand sensors: only what is in sight is there", async (context) => {
     needsSpareTime(context);
     const { page, plant } = await openScene(context);

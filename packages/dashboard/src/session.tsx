@@ -110,11 +110,10 @@ function PlantOnly({ session }: { session: Session }) {
 }
 
 export function SignOut() {
-  const client = useQueryClient();
   const signOut = async () => {
     await ask("/api/session/", { method: "DELETE" });
-    client.clear();
-    client.setQueryData(keys.session, null);
+    // The page begins anew: nothing of what this person saw stays in it.
+    location.assign("/");
   };
   return <Button onPress={() => void signOut()}>Sign out</Button>;
 }

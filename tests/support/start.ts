@@ -36,7 +36,8 @@ export async function openStarted(options: readonly string[]): Promise<Started> 
   const local = mkdtempSync(join(inject("localDirectory"), "start test "));
   const child = spawn(process.execPath, ["scripts/start.ts", ...options], {
     cwd: ROOT,
-    env: { ...process.env, LOCAL_DIRECTORY: local },
+    // It counts from its own first line, not from that of the run.
+    env: { ...process.env, LOCAL_DIRECTORY: local, COMMAND_BEGUN_MS: String(Date.now()) },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

@@ -55,7 +55,10 @@ const figures: Figure[] = [];
   await using servers = await openServers(say);
   for (const name of chosen) {
     say(name);
-    figures.push(...(await benches[name]!(servers, options.quick, rounds)));
+    const measured = await benches[name]!(servers, options.quick, rounds);
+    // A run that is cut off has told what it measured.
+    for (const figure of measured) say(`  ${figure.name}: ${figure.ratio?.toPrecision(3) ?? "–"} (${figure.note})`);
+    figures.push(...measured);
   }
 }
 console.log(`\n${tableOf(figures)}\n`);

@@ -62,7 +62,7 @@ async function underLoad(servers: Servers, sensors: number, seconds: number): Pr
 
 /** The slope between two numbers of sensors; then as much again is published, and nothing may be added. */
 export async function memoryOfAnomaly(servers: Servers, quick: boolean): Promise<Figure[]> {
-  const [few, many] = quick ? [20, 120] : [100, 1100];
+  const [few, many] = quick ? [10, 40] : [100, 1100];
   const [least] = await heldByAnomaly(servers, few);
   const [most, later] = await heldByAnomaly(servers, many);
   const perSensor = (most! - least!) / (many - few) / KILOBYTE;

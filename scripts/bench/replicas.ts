@@ -1,9 +1,9 @@
 /** What more replicas of anomaly bring while scoring is what costs. */
 import { encodeArtifact } from "@calibration/models/artifact.ts";
 import { encodeIsolationForest, fitIsolationForest } from "@calibration/models/isolation-forest.ts";
-import { median } from "@calibration/models/statistics.ts";
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
+import { setTimeout as pause } from "node:timers/promises";
 import { ratioOf, type Figure } from "./figure.ts";
 import { aReading, publishBacklog } from "./publisher.ts";
 import { ROOT, type Process, type Servers, type Site } from "./site.ts";
@@ -12,6 +12,9 @@ const SENSORS = 200;
 /** Joined replicas have shared the partitions by then. */
 const SETTLED_MS = 2500;
 const FITTED = 5000;
+const LOOK_MS = 50;
+const MEASURED_MS = 10_000;
+const QUICK_MS = 3000;
 
 export async function replicaFigures(servers: Servers, quick: boolean, rounds: number): Promise<Figure[]> {
   const counts = quick ? [1, 2] : [1, 2, 4];
@@ -34,23 +37,21 @@ export async function replicaFigures(servers: Servers, quick: boolean, rounds: n
 async function rateOfReplicas(servers: Servers, count: number, quick: boolean): Promise<number> {
   await using site = await servers.openSite(SENSORS);
   await giveForests(site);
-  await publishBacklog(site.bus, { sensors: SENSORS, readings: quick ? 400_000 : 2_000_000, perMessage: 100 });
+  const readings = quick ? 600_000 : 2_000_000;
+  await publishBacklog(site.bus, { sensors: SENSORS, readings, perMessage: 100 });
   const replicas: Process[] = await Promise.all(
     Array.from({ length: count }, () => site.start("anomaly", { imports: `${ROOT}scripts/bench/costly-scoring.ts` })),
   );
-  await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
-  const samples: { at: number; judged: number }[] = [];
-  for (let look = 0; look < (quick ? 3 : 8); look++) {
-    samples.push({ at: performance.now(), judged: await judged(site) });
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+  await pause(SETTLED_MS);
+  const [before, begun] = [await judged(site), performance.now()];
+  if (before === readings) throw new Error("the backlog was worked off before it could be measured");
+  let [now, at] = [before, begun];
+  while (now < readings && at - begun < (quick ? QUICK_MS : MEASURED_MS)) {
+    await pause(LOOK_MS);
+    [now, at] = [await judged(site), performance.now()];
   }
   for (const replica of replicas) await replica[Symbol.asyncDispose]();
-  const rates = samples
-    .slice(1)
-    .map((sample, i) => ((sample.judged - samples[i]!.judged) / (sample.at - samples[i]!.at)) * 1000)
-    .filter((rate) => rate > 0);
-  if (rates.length < 2) throw new Error("the backlog was worked off before it could be measured");
-  return median(rates);
+  return ((now - before) / (at - begun)) * 1000;
 }
 
 async function judged({ database }: Site): Promise<number> {

@@ -9,6 +9,7 @@ import { expect, it } from "vitest";
 import { openPlant, WAIT_MS, type Plant, type RunningService } from "../support/plant.ts";
 import { openGateway } from "../support/rest.ts";
 import { strangeJson, strangePayload, strangeString } from "../support/strange.ts";
+import { needsSpareTime } from "../support/time.ts";
 
 const CASES = Number(process.env["CHAOS_CASES"] ?? 400);
 const SEED = Number(process.env["CHAOS_SEED"] ?? 1);
@@ -18,7 +19,8 @@ const HEARS = ["ingest", "anomaly", "drift", "calibration"] as const;
 /** What a service may hold more after all of it than after its beginning. */
 const GROWTH_BYTES_MAX = 300 * 1024 * 1024;
 
-it("whatever is published is kept, a repeat, or a dead letter, and ends no service", async () => {
+it("whatever is published is kept, a repeat, or a dead letter, and ends no service", async (context) => {
+  needsSpareTime(context);
   await using plant = await openPlant();
   const services: RunningService[] = [];
   for (const name of HEARS) services.push(await plant.start(name));
@@ -104,7 +106,8 @@ interface Schema {
   const?: unknown;
 }
 
-it("whatever is asked of any route is answered, in our words, and never with a 500", async () => {
+it("whatever is asked of any route is answered, in our words, and never with a 500", async (context) => {
+  needsSpareTime(context);
   await using plant = await openPlant();
   const { url, tokens, ask, service } = await openGateway(plant, { REQUESTS_PER_MINUTE: "10000000" });
   for (const id of [1, 2, 3]) await plant.aSensor({ id });

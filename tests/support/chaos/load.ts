@@ -46,6 +46,8 @@ const RETRY_MS = 100;
 /** Between two messages of one sensor: a load that two cores carry beside what is done to them. */
 const PACE_MS = 60;
 const DAY_MS = 86_400_000;
+/** An array of a series that has caught up with the clock would run minutes ahead of it, and be refused with reason. */
+const ARRAY_MAX = 12;
 
 export function createSensors(seed: number, nowMs: number): LoadSensor[] {
   const random = createRandom(seed, 1);
@@ -229,12 +231,12 @@ export async function startLoad(
         ledger.refused.set(JSON.stringify(bad), "invalid_reading");
         await publish(subject, JSON.stringify([good[0], bad, good[1]]), 3);
       } else {
-        const size = sensor.kind === "history" || sensor.kind === "rest" ? 1 + random.integer(12) : 1;
+        const size = sensor.kind === "history" || sensor.kind === "rest" ? 1 + random.integer(ARRAY_MAX) : 1;
         await send(Array.from({ length: size }, () => series.next()));
       }
       if (sensor.kind === "bursts" && n % 100 === 99)
         await pause(8_000, undefined, { signal: stop.signal }).catch(() => undefined);
-      const aheadMs = series.timeMs() - Date.now();
+      const aheadMs = series.timeMs() + ARRAY_MAX * sensor.stepMs - Date.now();
       await pause(Math.max(PACE_MS, aheadMs), undefined, { signal: stop.signal }).catch(() => undefined);
     }
   };

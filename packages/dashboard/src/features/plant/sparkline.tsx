@@ -12,6 +12,8 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** Hourly means change once an hour; the open hour's a little all the time. */
 const FRESH_MS = 5 * 60_000;
+/** A sensor without a line may just have begun to publish. */
+const EMPTY_FRESH_MS = 5_000;
 const GATHER_MS = 30;
 const IDS_MAX = 200;
 /** Beyond this the line is broken: there were no readings. */
@@ -48,7 +50,7 @@ export function Sparkline({ sensorId, unit }: { sensorId: number; unit: string }
     queryKey: ["sparkline", sensorId],
     queryFn: () => load(sensorId),
     staleTime: FRESH_MS,
-    refetchInterval: FRESH_MS,
+    refetchInterval: ({ state }) => (state.data === undefined || state.data.length === 0 ? EMPTY_FRESH_MS : FRESH_MS),
   });
   if (data === undefined) return <span className="sparkline" />;
   if (data.length === 0) return <span className="sparkline quiet">no readings</span>;

@@ -21,13 +21,7 @@ export default defineConfig({
       {
         test: {
           name: "platform",
-          include: [
-            "tests/journeys/**/*.test.ts",
-            "tests/faults/**/*.test.ts",
-            "tests/browser/**/*.test.ts",
-            // `npm run chaos`: it breaks servers of its own for minutes.
-            ...(process.env["CHAOS_MINUTES"] === undefined ? [] : ["tests/faults/**/*.chaos.ts"]),
-          ],
+          include: ["tests/journeys/**/*.test.ts", "tests/faults/**/*.test.ts", "tests/browser/**/*.test.ts"],
           globalSetup: ["tests/support/servers.ts"],
           testTimeout: 900_000,
           hookTimeout: 600_000,

@@ -3,6 +3,7 @@
  * did in rolling-origin back-tests over the sensor's own history, with conformal 90 % bands from the blend's own errors there.
  * Made for this platform; `npm run evaluate -- --drift` measures it beside what could be reached at all.
  */
+import { recentOf } from "./spikes.ts";
 import { median } from "./statistics.ts";
 import { theilSen } from "./theil-sen.ts";
 
@@ -99,7 +100,7 @@ function candidatePaths(drift: Float64Array, firstHour: number, end: number, ahe
     );
     return trendPath(drift, { end, ahead, slope, level, at });
   });
-  const last = drift[end - 1]!;
+  const last = recentOf(drift.subarray(0, end), 1)[0]!;
   paths.push(
     Float64Array.from({ length: ahead }, (_, f) => last + at(end + f) - at(end - 1)),
     new Float64Array(ahead).fill(last),

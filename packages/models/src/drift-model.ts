@@ -8,6 +8,7 @@ import {
   type DriftRegression,
 } from "./drift-regression.ts";
 import { forecastTrend, TREND_CONFIDENCE_MAX } from "./drift-trend.ts";
+import { clipSpikes, recentOf } from "./spikes.ts";
 import { quantile } from "./statistics.ts";
 
 export { DRIFT_READINGS_MIN, HORIZON_HOURS_MAX };
@@ -100,6 +101,9 @@ const MEASURED_HORIZON_HOURS = 24;
 const ORIGIN_STEP_HOURS = 12;
 /** 90 % of a normal distribution lie within so many deviations. */
 const NORMAL_90 = 1.645;
+/** A steady drift of two days reaches seven times its range in a fortnight; ten times, and a percent where nothing moved, is beyond belief. */
+const RUN_AWAY_RANGES = 10;
+const RUN_AWAY_PERCENT = 1;
 
 /** Fits the regression, and finds out whether it or the blend did better. Throws a RangeError below {@link DRIFT_READINGS_MIN} values. */
 export function fitDriftModel(training: DriftTraining, metrics: DriftMetrics = measureDrift(training)): DriftModel {
@@ -140,7 +144,7 @@ export function measureDrift(training: DriftTraining): DriftMetrics {
     const past = drift.subarray(Math.max(0, origin - HISTORY_HOURS_MAX), origin);
     const rolled = rollDriftRegression(
       regression,
-      [...past.subarray(-regression.window)],
+      recentOf(past, regression.window),
       hours.subarray(origin, origin + horizon),
     );
     const blend =
@@ -174,7 +178,7 @@ function oneStepAhead(
   for (let next = cut; next < drift.length; next++) {
     const [predicted] = rollDriftRegression(
       regression,
-      [...drift.subarray(next - regression.window, next)],
+      recentOf(drift.subarray(0, next), regression.window),
       hours.subarray(next, next + 1),
     );
     const error = Math.abs(drift[next]! - predicted!);
@@ -258,7 +262,7 @@ export function forecastDrift(
   const series = hourlyGrid(history);
   const forecast = choose(model, history, series, hours, ask.method);
   const reach = tolerance ?? rangeOf(series.drift);
-  const now = series.drift.at(-1) ?? 0;
+  const now = recentOf(series.drift, 1)[0] ?? 0;
   const count = Math.floor(ask.horizonHours / ask.stepHours + 1e-9);
   const points = Array.from({ length: count }, (_, k) => {
     const ahead = (k + 1) * ask.stepHours;
@@ -333,13 +337,21 @@ function choose(
   const from = (history.lastReadingMs - startMs) / HOUR_MS;
   const path = rollDriftRegression(
     regression,
-    [...drift.subarray(-regression.window)],
+    recentOf(drift, regression.window),
     Float64Array.from({ length: ahead }, (_, f) => from + f + 1),
   );
   // An autoregression with a root outside the unit circle runs away; that is no prediction.
-  if (!path.every((value) => Number.isFinite(value))) return straight(series, ahead, "prediction_error");
+  if (runsAway(path, drift)) return straight(series, ahead, "prediction_error");
   const half = path.map((_, f) => NORMAL_90 * regression.deviation * Math.sqrt(f + 1));
   return { method, path, half, confidenceMax: 1, fallbackReason: null, slope: straightSlope(drift) };
+}
+
+function runsAway(path: Float64Array, drift: Float64Array): boolean {
+  const usual = clipSpikes(drift);
+  const low = Math.min(...usual);
+  const high = Math.max(...usual);
+  const most = RUN_AWAY_RANGES * (high - low) + RUN_AWAY_PERCENT;
+  return !path.every((value) => value > low - most && value < high + most);
 }
 
 function straight({ drift }: Series, ahead: number, reason: Chosen["fallbackReason"]): Chosen {

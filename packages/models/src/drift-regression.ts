@@ -3,6 +3,7 @@
  * the blend usually predicts better, and then answers.
  */
 import { MultivariateLinearRegression } from "ml-regression";
+import { clipSpikes } from "./spikes.ts";
 
 export const DRIFT_FEATURES = ["previous_value", "rolling_mean", "rolling_std", "time_since_start"] as const;
 export const DRIFT_READINGS_MIN = 20;
@@ -32,16 +33,17 @@ export function fitDriftRegression(hours: ArrayLike<number>, drift: ArrayLike<nu
   if (count < DRIFT_READINGS_MIN)
     throw new RangeError(`a drift regression needs ${DRIFT_READINGS_MIN} values, and got ${count}`);
   const window = windowOf(count);
+  const calm = clipSpikes(drift);
   const rows: number[][] = [];
   const targets: number[] = [];
   for (let next = window; next < count; next++) {
     rows.push(
       featuresOf(
-        Array.from({ length: window }, (_, k) => drift[next - window + k]!),
+        Array.from({ length: window }, (_, k) => calm[next - window + k]!),
         hours[next]!,
       ),
     );
-    targets.push(drift[next]!);
+    targets.push(calm[next]!);
   }
   const { weights, intercept } = fitLinear(rows, targets);
   const residuals = rows.map((row, i) => targets[i]! - intercept - dot(weights, row));

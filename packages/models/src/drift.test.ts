@@ -10,6 +10,7 @@ import {
 import { baselineOf, driftOf, percentOf, valueOf } from "./drift-percent.ts";
 import { fitLinear } from "./drift-regression.ts";
 import { createRandom } from "./random.ts";
+import { clipSpikes } from "./spikes.ts";
 
 const HOUR_MS = 3_600_000;
 const START_MS = Date.UTC(2026, 0, 1);
@@ -79,7 +80,30 @@ describe("the regression", () => {
   });
 });
 
+describe("clipSpikes", () => {
+  it("cuts a spike down to what its neighbours allow, and leaves the rest as it is", () => {
+    const clipped = clipSpikes([1, 2, 1, 2, 900, 2, 1, 2]);
+    expect(clipped[4]).toBeCloseTo(6.4478, 9);
+    expect([...clipped].toSpliced(4, 1)).toEqual([1, 2, 1, 2, 2, 1, 2]);
+    expect([...clipSpikes([5, 5, 5, 5, 6])]).toEqual([5, 5, 5, 5, 6]);
+  });
+});
+
 describe("forecastDrift", () => {
+  it("is not carried away by one wild hour, whether before its training or after", () => {
+    for (const cadence of ["hour", "reading"] as const) {
+      const history = { ...aHistory(720), cadence };
+      const spiked = { ...history, values: history.values.map((value, h) => (h === 719 ? 16_000 : value)) };
+      for (const training of [history, spiked]) {
+        const model = fitDriftModel(training);
+        for (const method of ["linear_regression", "blend"] as const) {
+          const { points } = forecastOf(spiked, model, { horizonHours: 168, stepHours: 1, method });
+          expect(points.map(({ value }) => value).filter((value) => !(value > 60 && value < 140))).toEqual([]);
+        }
+      }
+    }
+  });
+
   it("follows a drift a week ahead, inside its own band", () => {
     for (const seed of [1, 2, 3]) {
       const all = aHistory(720 + 168, { perDay: 0.3, seed });

@@ -4,6 +4,9 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { TIME_TICKS } from "./time-ticks.ts";
 
+const HOUR_S = 3_600;
+const DAY_S = 86_400;
+
 export interface PlotSeries {
   label: string;
   /** A custom property of main.css, such as `--series-raw`. */
@@ -75,7 +78,7 @@ function optionsOf(
     padding: [12, 12, 0, 0],
     legend: { show: false },
     cursor: { show: false },
-    scales: { x: { time: isTime } },
+    scales: { x: isTime ? { time: true, range: (_, low, high) => timeRange(low, high) } : { time: false } },
     axes: [isTime ? { ...axis, values: TIME_TICKS } : { ...axis, label: x, size: 34 }, { ...axis, label: y, size: 60 }],
     series: [
       {},
@@ -94,4 +97,11 @@ function optionsOf(
       })),
     ],
   };
+}
+
+/** A moment alone would be shown amid years: it is given the day that ends with it. */
+function timeRange(low: number | null, high: number | null): [number, number] {
+  const end = high ?? Date.now() / 1000;
+  const start = low ?? end;
+  return end - start < HOUR_S ? [end - DAY_S, end] : [start, end];
 }

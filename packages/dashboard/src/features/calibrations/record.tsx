@@ -150,7 +150,7 @@ function Entry({ sensor, onDone }: { sensor: Sensor; onDone: () => void }) {
           description={
             raw === null
               ? "The sensor has no readings: this will not count towards a model"
-              : `The sensor says ${formatValue(raw)} ${sensor.unit}, the mean of its last ${good.length} readings`
+              : `The sensor says ${formatValue(raw)} ${sensor.unit}, ${good.length === 1 ? "by its only reading before" : `the mean of its last ${good.length} readings`}`
           }
         />
         <Select

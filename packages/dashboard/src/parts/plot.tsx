@@ -78,7 +78,7 @@ function optionsOf(
     padding: [12, 12, 0, 0],
     legend: { show: false },
     cursor: { show: false },
-    scales: { x: isTime ? { time: true, range: (_, low, high) => timeRange(low, high) } : { time: false } },
+    scales: { x: isTime ? { time: true, range: ({ data }) => timeRange(data[0]) } : { time: false } },
     axes: [isTime ? { ...axis, values: TIME_TICKS } : { ...axis, label: x, size: 34 }, { ...axis, label: y, size: 60 }],
     series: [
       {},
@@ -99,9 +99,9 @@ function optionsOf(
   };
 }
 
-/** A moment alone would be shown amid years: it is given the day that ends with it. */
-function timeRange(low: number | null, high: number | null): [number, number] {
-  const end = high ?? Date.now() / 1000;
-  const start = low ?? end;
+/** From the first time to the last. A moment alone would be shown amid years: it is given the day that ends with it. */
+function timeRange(times: ArrayLike<number>): [number, number] {
+  const end = times[times.length - 1] ?? Date.now() / 1000;
+  const start = times[0] ?? end;
   return end - start < HOUR_S ? [end - DAY_S, end] : [start, end];
 }

@@ -1,8 +1,9 @@
 /** One or many anomalies are resolved, with a note for whoever reads of them later. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import { ask, problemText, type Anomaly } from "../../api.ts";
-import { Button, Dialog, TextInput } from "../../parts/controls.tsx";
+import { ask, type Anomaly } from "../../api.ts";
+import { Dialog, TextInput } from "../../parts/controls.tsx";
+import { FormEnd } from "../../parts/form-end.tsx";
 import { keys } from "../../queries.ts";
 
 const NOTE_MAX = 2000;
@@ -54,17 +55,9 @@ export function Resolve({
           autoFocus
           description="What it was, or what was done. May be left out."
         />
-        {resolving.isError && (
-          <p className="problem" role="alert">
-            {problemText(resolving.error)}
-          </p>
-        )}
-        <div className="actions">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" isBusy={resolving.isPending}>
-            Resolve
-          </Button>
-        </div>
+        <FormEnd trying={resolving} onClose={onClose}>
+          Resolve
+        </FormEnd>
       </form>
     </Dialog>
   );

@@ -2,8 +2,9 @@
 import { SENSOR_TYPES } from "@calibration/shared/sensor.ts";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import { ask, problemText, type Sensor } from "../../api.ts";
-import { Button, Dialog, Select, TextInput } from "../../parts/controls.tsx";
+import { ask, type Sensor } from "../../api.ts";
+import { Dialog, Select, TextInput } from "../../parts/controls.tsx";
+import { FormEnd } from "../../parts/form-end.tsx";
 import { keys } from "../../queries.ts";
 
 export function NewSensor({
@@ -55,17 +56,9 @@ export function NewSensor({
           isReadOnly={isGiven}
           description="Its name on NATS, readings.SITE.KEY. Left out: the id it gets"
         />
-        {making.isError && (
-          <p className="problem" role="alert">
-            {problemText(making.error)}
-          </p>
-        )}
-        <div className="actions">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" isBusy={making.isPending}>
-            {isGiven ? "Register and replay" : "Add the sensor"}
-          </Button>
-        </div>
+        <FormEnd trying={making} onClose={onClose}>
+          {isGiven ? "Register and replay" : "Add the sensor"}
+        </FormEnd>
       </form>
     </Dialog>
   );

@@ -1,9 +1,10 @@
 /** What is said of the sensor: shown to everybody, changed by an administrator. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import { ask, problemText, type Sensor } from "../../api.ts";
+import { ask, type Sensor } from "../../api.ts";
 import { formatFigure, formatValue } from "../../format.ts";
 import { Button, Dialog, TextInput } from "../../parts/controls.tsx";
+import { FormEnd } from "../../parts/form-end.tsx";
 import { keys } from "../../queries.ts";
 import { useMay } from "../../session.tsx";
 
@@ -116,17 +117,9 @@ function Change({ sensor, onClose }: { sensor: Sensor; onClose: () => void }) {
           <TextInput label="False alarms a month" inputMode="decimal" isRequired {...field("falseAlarms")} />
         </div>
         <TextInput label="Time zone" isRequired description="IANA name, such as Europe/Berlin" {...field("zone")} />
-        {saving.isError && (
-          <p className="problem" role="alert">
-            {problemText(saving.error)}
-          </p>
-        )}
-        <div className="actions">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" isBusy={saving.isPending}>
-            Save
-          </Button>
-        </div>
+        <FormEnd trying={saving} onClose={onClose}>
+          Save
+        </FormEnd>
       </form>
     </Dialog>
   );

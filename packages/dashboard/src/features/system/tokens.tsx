@@ -3,6 +3,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { ask, problemText, type Page, type Role, type Token } from "../../api.ts";
 import { Button, Dialog, Select, TextInput } from "../../parts/controls.tsx";
+import { FormEnd } from "../../parts/form-end.tsx";
 import { Answered } from "../../parts/states.tsx";
 import { Age } from "../../parts/time.tsx";
 import { keys } from "../../queries.ts";
@@ -124,17 +125,9 @@ function Make({ onClose }: { onClose: () => void }) {
           onChange={setSites}
           description="With commas between them. Left out: all"
         />
-        {making.isError && (
-          <p className="problem" role="alert">
-            {problemText(making.error)}
-          </p>
-        )}
-        <div className="actions">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" isBusy={making.isPending}>
-            Make it
-          </Button>
-        </div>
+        <FormEnd trying={making} onClose={onClose}>
+          Make it
+        </FormEnd>
       </form>
     </Dialog>
   );

@@ -47,15 +47,20 @@ export function aReading(sensor: number, index: number, firstMs: number): { valu
   return { value: Math.round(value * 1000) / 1000, timestamp: new Date(timestampMs).toISOString() };
 }
 
-/** A backlog of so many readings, round and round the sensors 1 … n. */
+/** A backlog of so many readings, round and round the sensors 1 … n, with room for so many seconds of more behind it. */
 export async function publishBacklog(
   bus: Bus,
-  { sensors, readings, perMessage }: { sensors: number; readings: number; perMessage: number },
+  {
+    sensors,
+    readings,
+    perMessage,
+    roomS = 60,
+  }: { sensors: number; readings: number; perMessage: number; roomS?: number },
 ): Promise<number> {
   using publishing = createPublishing(bus);
   const messages = Math.ceil(readings / perMessage);
   const rounds = Math.ceil(messages / sensors);
-  const firstMs = Math.floor(Date.now() / 1000) * 1000 - rounds * perMessage * 1000 - 60_000;
+  const firstMs = Math.floor(Date.now() / 1000) * 1000 - (rounds * perMessage + roomS) * 1000;
   let count = 0;
   for (let round = 0; round < rounds; round++) {
     for (let sensor = 1; sensor <= sensors && count < messages; sensor++, count++) {

@@ -27,6 +27,7 @@ const PASSED_ON = [
   "PUBLIC_URL",
   "TRAINER_SCHEDULE",
   "TRAINER_MAX_AGE_DAYS",
+  "TRAINER_THREADS",
 ] as const;
 
 /** The services' settings that whoever starts the platform may give it. */

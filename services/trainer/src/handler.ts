@@ -13,7 +13,7 @@ import {
 } from "@calibration/shared/training.ts";
 import { setTimeout as pause } from "node:timers/promises";
 import type pg from "pg";
-import { trainAnomaly, trainCalibration, trainDrift } from "./core/train.ts";
+import type { Fitting } from "./fitting.ts";
 import {
   findCalibrations,
   findDriftSeries,
@@ -28,13 +28,19 @@ import {
 export type Answered = Outcome["status"] | "answered before";
 
 /** Answers one request for training: fit, keep, tell. Throws only where PostgreSQL or NATS is away; then the request comes again. */
-export function answerTraining(parts: { pool: pg.Pool; bus: Pick<Bus, "jetstream">; log: Log }) {
-  const { pool, bus, log } = parts;
+export function answerTraining(parts: {
+  pool: pg.Pool;
+  bus: Pick<Bus, "jetstream">;
+  fitting: Pick<Fitting, "fit">;
+  log: Log;
+}) {
+  const { pool, bus, fitting, log } = parts;
   return async (request: TrainingRequest): Promise<Answered> => {
     if (await isAnswered(pool, request)) return "answered before";
     const startedAt = new Date();
     const sensor = await findSensor(pool, request.sensor_id);
     const outcome = await attempt(request, sensor);
+    using _thread = "trained" in outcome ? outcome.trained : null;
     const kept = await keepOutcome(pool, request, sensor, outcome, startedAt);
     if (kept === null) return "answered before";
     if (kept.model !== null) await tell(kept.model, kept.promoted);
@@ -67,14 +73,15 @@ export function answerTraining(parts: { pool: pg.Pool; bus: Pick<Bus, "jetstream
     const series = await findGoodReadings(pool, sensor.id);
     const available = series.values.length;
     if (available < READINGS_FOR_ANOMALY_MIN) return shortOf(READINGS_FOR_ANOMALY_MIN, available, "readings");
-    return { status: "trained", trained: trainAnomaly(series, sensor.body) };
+    const { settings } = sensor.body;
+    return { status: "trained", trained: await fitting.fit({ type: "anomaly", series, settings }) };
   }
 
   async function fitDrift(sensor: TrainedSensor): Promise<Outcome> {
     const found = await findDriftSeries(pool, sensor.id, READINGS_FOR_DRIFT_MIN);
     if (found.readings < READINGS_FOR_DRIFT_MIN)
       return shortOf(READINGS_FOR_DRIFT_MIN, found.series.values.length, "readings");
-    return { status: "trained", trained: trainDrift({ ...found, body: sensor.body }) };
+    return { status: "trained", trained: await fitting.fit({ type: "drift", ...found, body: sensor.body }) };
   }
 
   async function fitCalibrations(sensor: TrainedSensor): Promise<Outcome> {
@@ -82,7 +89,7 @@ export function answerTraining(parts: { pool: pg.Pool; bus: Pick<Bus, "jetstream
     if (calibrations < CALIBRATIONS_MIN) return shortOf(CALIBRATIONS_MIN, calibrations, "calibrations");
     if (pairs.length < CALIBRATIONS_WITH_READINGS_MIN)
       return shortOf(CALIBRATIONS_WITH_READINGS_MIN, pairs.length, "calibrations with readings before them");
-    return { status: "trained", trained: trainCalibration(pairs) };
+    return { status: "trained", trained: await fitting.fit({ type: "calibration", pairs }) };
   }
 
   async function tell(model: ModelRow, promoted: boolean): Promise<void> {

@@ -11,6 +11,7 @@ import { openPresence } from "@calibration/shared/presence.ts";
 import { openPlumbing } from "@calibration/shared/service.ts";
 import { watchBacklog } from "./backlog.ts";
 import { readConfig } from "./config.ts";
+import { openFitting } from "./fitting.ts";
 import { answerTraining } from "./handler.ts";
 import { openTraining } from "./queue.ts";
 import { openSchedule } from "./schedule.ts";
@@ -21,9 +22,10 @@ const log = createLog("trainer", config.logLevel);
 await using plumbing = await openPlumbing("trainer", config);
 const { bus, database, health } = plumbing;
 const metrics = createTrainingMetrics(health.registry);
-const answer = answerTraining({ pool: database.pool, bus, log });
+await using fitting = openFitting(config.threads);
+const answer = answerTraining({ pool: database.pool, bus, fitting, log });
 
-await using training = await openTraining(bus, log, async (request) => {
+await using training = await openTraining({ bus, log, atOnce: config.threads }, async (request) => {
   const end = metrics.duration.startTimer({ model_type: request.model_type });
   const outcome = await answer(request);
   end();

@@ -15,15 +15,16 @@ const WORD_MS_MAX = 30_000;
 const DELIVERIES_MAX = 5;
 const RETRY_MS = 2_000;
 const PENDING_MAX = 1_000;
+/** How long one question for a request stands; then it is asked again. */
+const ASK_MS = 30_000;
 
 export interface Training extends AsyncDisposable {
   hears: string;
 }
 
 export async function openTraining(
-  bus: Bus,
-  log: Log,
-  answer: (request: TrainingRequest, waitedMs: number) => Promise<void>,
+  { bus, log, atOnce }: { bus: Bus; log: Log; atOnce: number },
+  answer: (request: TrainingRequest) => Promise<void>,
 ): Promise<Training> {
   await bus.manager.consumers.add(streams.training.name, {
     durable_name: CONSUMER,
@@ -34,13 +35,13 @@ export async function openTraining(
   });
   const consumer: Consumer = await bus.jetstream.consumers.get(streams.training.name, CONSUMER);
   let stopping = false;
-  let messages: ConsumerMessages | null = null;
-  const working = work();
+  const asking = new Set<ConsumerMessages>();
+  const working = Promise.all(Array.from({ length: atOnce }, work));
   return {
     hears: `${streams.training.name} as ${CONSUMER}`,
     async [Symbol.asyncDispose]() {
       stopping = true;
-      await messages?.close();
+      await Promise.all([...asking].map((messages) => messages.close()));
       await working;
     },
   };
@@ -48,11 +49,14 @@ export async function openTraining(
   async function work(): Promise<void> {
     while (!stopping) {
       try {
-        // One at a time: what this replica has not begun, another may take.
-        messages = await consumer.consume({ max_messages: 1 });
-        for await (const message of messages) {
-          await handle(message);
-          if (stopping) break;
+        // One at a time: what this replica has not begun, another may take. To consume would hold the next one ready meanwhile.
+        const messages = await consumer.fetch({ max_messages: 1, expires: ASK_MS });
+        asking.add(messages);
+        if (stopping) await messages.close();
+        try {
+          for await (const message of messages) await handle(message);
+        } finally {
+          asking.delete(messages);
         }
       } catch (error) {
         log.warn({ error }, "the queue is away");
@@ -73,7 +77,7 @@ export async function openTraining(
     }
     const beat = setInterval(() => message.working(), WORD_MS_MAX / 3);
     try {
-      await answerAtLast(request, Date.now() - Number(BigInt(message.info.timestampNanos) / 1_000_000n));
+      await answerAtLast(request);
       message.ack();
     } catch (error) {
       log.warn({ error, sensorId: request.sensor_id, modelType: request.model_type }, "training will be tried again");
@@ -87,10 +91,10 @@ export async function openTraining(
    * While PostgreSQL or NATS is away the request stays here. Handed back each time, it was delivered five times within ten
    * seconds and given up, and nobody ever answered it.
    */
-  async function answerAtLast(request: TrainingRequest, waitedMs: number): Promise<void> {
+  async function answerAtLast(request: TrainingRequest): Promise<void> {
     for (;;) {
       try {
-        await answer(request, waitedMs);
+        await answer(request);
         return;
       } catch (error) {
         if (stopping || !(isDatabaseTrouble(error) || isBusTrouble(error))) throw error;

@@ -1,5 +1,4 @@
-import { ARTIFACT_FORMAT_VERSION, ArtifactError } from "@calibration/models/artifact.ts";
-import type { CalibrationPair } from "@calibration/models/calibration-fit.ts";
+import { ARTIFACT_FORMAT_VERSION } from "@calibration/models/artifact.ts";
 import { READINGS_BEFORE_CALIBRATION } from "@calibration/shared/calibration.ts";
 import { inTransaction } from "@calibration/shared/database.ts";
 import { FACT_LEAD_MS } from "@calibration/shared/facts.ts";
@@ -10,7 +9,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type pg from "pg";
 import { decidePromotion, type Promotion } from "./core/compare.ts";
-import { DRIFT_HOURS_MIN, type Series, type Trained } from "./core/train.ts";
+import { DRIFT_HOURS_MIN, type DatedPair, type DriftData, type Series } from "./core/train.ts";
+import type { Fitted } from "./fitting.ts";
 
 /** The newest readings that a model is fitted on; older ones say little of the sensor as it is. */
 export const READINGS_FITTED_MAX = 100_000;
@@ -18,6 +18,11 @@ export const READINGS_FITTED_MAX = 100_000;
 const DRIFT_HOURS_MAX = 2_160;
 /** Readings that drift is learnt from while there are too few hours. */
 const DRIFT_READINGS_MAX = 5_000;
+/** Rows that are in memory as PostgreSQL sent them: about 2 MB, and some milliseconds to take in. */
+const SLICE_ROWS = 10_000;
+/** As much at a reading a second is 2.6 million readings to average. */
+const SLICE_HOURS = 720;
+const HOUR_MS = 3_600_000;
 
 export interface TrainedSensor {
   id: number;
@@ -40,74 +45,110 @@ export async function findSensor(pool: Pick<pg.Pool, "query">, sensorId: number)
   return { id, site, key, body, readings };
 }
 
-/** The newest good readings since an instant, oldest first. */
+/** The newest good readings since an instant, oldest first: fetched slice by slice, whatever there is of them. */
 export async function findGoodReadings(
-  pool: Pick<pg.Pool, "query">,
+  pool: pg.Pool,
   sensorId: number,
   most: number = READINGS_FITTED_MAX,
   sinceMs = 0,
 ): Promise<Series> {
-  const { rows } = await pool.query<[number, number]>({
-    text: `select (extract(epoch from timestamp) * 1000)::float8, raw_value from readings
-            where sensor_id = $1 and quality = 0 and timestamp >= to_timestamp($3 / 1000.0) order by timestamp desc limit $2`,
-    values: [sensorId, most, sinceMs],
-    rowMode: "array",
+  const timesMs = new Float64Array(most);
+  const values = new Float64Array(most);
+  let from = most;
+  await inSlices<[number, number]>(
+    pool,
+    `select (extract(epoch from timestamp) * 1000)::float8, raw_value from readings
+      where sensor_id = $1 and quality = 0 and timestamp >= to_timestamp($3 / 1000.0) order by timestamp desc limit $2`,
+    [sensorId, most, sinceMs],
+    (rows) => {
+      for (const [timeMs, value] of rows) {
+        timesMs[--from] = Math.round(timeMs);
+        values[from] = value;
+      }
+    },
+  );
+  return { timesMs: timesMs.slice(from), values: values.slice(from) };
+}
+
+/** What a query finds, a slice at a time from a cursor: all of it as it stood when the first was fetched. */
+async function inSlices<R extends unknown[]>(
+  pool: pg.Pool,
+  text: string,
+  values: unknown[],
+  take: (rows: R[]) => void,
+): Promise<void> {
+  await inTransaction(pool, async (client) => {
+    await client.query(`declare slices no scroll cursor for ${text}`, values);
+    for (let full = true; full;) {
+      const { rows } = await client.query<R>({ text: `fetch ${SLICE_ROWS} from slices`, rowMode: "array" });
+      take(rows);
+      full = rows.length === SLICE_ROWS;
+    }
   });
-  rows.reverse();
-  return {
-    timesMs: Float64Array.from(rows, ([timeMs]) => Math.round(timeMs)),
-    values: Float64Array.from(rows, ([, value]) => value),
-  };
 }
 
 /** What drift is learnt from: since the latest calibration where that is enough, by the hour where there are enough hours. */
-export async function findDriftSeries(
-  pool: Pick<pg.Pool, "query">,
-  sensorId: number,
-  readingsMin: number,
-): Promise<{ series: Series; cadence: "hour" | "reading"; readings: number; newerThan(timeMs: number): number }> {
+export async function findDriftSeries(pool: pg.Pool, sensorId: number, readingsMin: number): Promise<DriftData> {
   const latest = await pool.query<{ at_ms: number | null }>(
     "select (extract(epoch from max(applied_at)) * 1000)::float8 as at_ms from calibrations where sensor_id = $1 and applied_at <= now()",
     [sensorId],
   );
   for (const sinceMs of [latest.rows[0]?.at_ms ?? 0, 0]) {
-    const { rows } = await pool.query<[number, number, number]>({
-      text: `select (extract(epoch from date_trunc('hour', timestamp, 'UTC')) * 1000)::float8, avg(raw_value::numeric)::float8, count(*)::int from readings
-              where sensor_id = $1 and quality = 0 and timestamp >= to_timestamp($3 / 1000.0) group by 1 order by 1 desc limit $2`,
-      values: [sensorId, DRIFT_HOURS_MAX, sinceMs],
-      rowMode: "array",
-    });
-    rows.reverse();
-    const readings = rows.reduce((sum, [, , count]) => sum + count, 0);
+    const hours = await findHours(pool, sensorId, sinceMs);
+    const readings = hours.counts.reduce((sum, count) => sum + count, 0);
     if (readings < readingsMin) continue;
-    if (rows.length < DRIFT_HOURS_MIN) {
-      const series = await findGoodReadings(pool, sensorId, DRIFT_READINGS_MAX, sinceMs);
-      return {
-        series,
-        cadence: "reading",
-        readings,
-        newerThan: (timeMs) => series.timesMs.filter((one) => one > timeMs).length,
-      };
-    }
-    return {
-      series: {
-        timesMs: Float64Array.from(rows, ([timeMs]) => timeMs),
-        values: Float64Array.from(rows, ([, mean]) => mean),
-      },
-      cadence: "hour",
-      readings,
-      newerThan: (timeMs) => rows.reduce((sum, [hourMs, , count]) => sum + (hourMs > timeMs ? count : 0), 0),
-    };
+    if (hours.counts.length >= DRIFT_HOURS_MIN) return { ...hours, cadence: "hour", readings };
+    const series = await findGoodReadings(pool, sensorId, DRIFT_READINGS_MAX, sinceMs);
+    return { series, cadence: "reading", counts: new Float64Array(series.values.length).fill(1), readings };
   }
   const few = await findGoodReadings(pool, sensorId, readingsMin);
-  return { series: few, cadence: "reading", readings: 0, newerThan: () => 0 };
+  return { series: few, cadence: "reading", counts: new Float64Array(few.values.length), readings: 0 };
+}
+
+/**
+ * The newest hourly means since an instant, oldest first. They are counted back from the newest reading a month or so at a
+ * time, so that a sensor with years of readings a second is not read to its beginning.
+ */
+async function findHours(
+  pool: Pick<pg.Pool, "query">,
+  sensorId: number,
+  sinceMs: number,
+): Promise<{ series: Series; counts: Float64Array }> {
+  const found: [number, number, number][] = [];
+  for (let untilMs: number | null = null; found.length < DRIFT_HOURS_MAX;) {
+    const newest: { rows: { hour_ms: number | null }[] } = await pool.query(
+      `select (extract(epoch from date_trunc('hour', max(timestamp), 'UTC')) * 1000)::float8 as hour_ms from readings
+        where sensor_id = $1 and quality = 0 and timestamp >= to_timestamp($2 / 1000.0) and timestamp < coalesce(to_timestamp($3 / 1000.0), 'infinity')`,
+      [sensorId, sinceMs, untilMs],
+    );
+    const newestMs = newest.rows[0]!.hour_ms;
+    if (newestMs === null) break;
+    const fromMs = newestMs - (SLICE_HOURS - 1) * HOUR_MS;
+    const { rows } = await pool.query<[number, number, number]>({
+      text: `select (extract(epoch from date_trunc('hour', timestamp, 'UTC')) * 1000)::float8, avg(raw_value::numeric)::float8, count(*)::int from readings
+              where sensor_id = $1 and quality = 0 and timestamp >= to_timestamp($2 / 1000.0) and timestamp < to_timestamp($3 / 1000.0)
+              group by 1 order by 1 desc limit $4`,
+      values: [sensorId, Math.max(sinceMs, fromMs), newestMs + HOUR_MS, DRIFT_HOURS_MAX - found.length],
+      rowMode: "array",
+    });
+    found.push(...rows);
+    untilMs = fromMs;
+  }
+  found.reverse();
+  return {
+    series: {
+      timesMs: Float64Array.from(found, ([hourMs]) => hourMs),
+      values: Float64Array.from(found, ([, mean]) => mean),
+    },
+    counts: Float64Array.from(found, ([, , count]) => count),
+  };
 }
 
 /** All calibrations count; those with readings before them can be learnt from. */
 export async function findCalibrations(
   pool: Pick<pg.Pool, "query">,
   sensorId: number,
-): Promise<{ calibrations: number; pairs: (CalibrationPair & { appliedAtMs: number })[] }> {
+): Promise<{ calibrations: number; pairs: DatedPair[] }> {
   const found = await findCalibrationPairs(pool, sensorId, READINGS_BEFORE_CALIBRATION);
   const pairs = found.flatMap(({ raw_value: raw, corrected_value: corrected, applied_at: appliedAt }) =>
     raw === null ? [] : [{ raw, corrected, appliedAtMs: appliedAt.getTime() }],
@@ -124,7 +165,7 @@ export async function isAnswered(pool: Pick<pg.Pool, "query">, request: Training
 }
 
 export type Outcome =
-  | { status: "trained"; trained: Trained }
+  | { status: "trained"; trained: Fitted }
   | { status: "insufficient_data"; error: string; required: number; available: number }
   | { status: "failed"; error: string };
 
@@ -178,7 +219,7 @@ async function keepArtifact(
   client: pg.PoolClient,
   request: TrainingRequest,
   sensor: TrainedSensor,
-  trained: Trained,
+  trained: Fitted,
   startedAt: Date,
 ): Promise<ModelRow> {
   const { model_type: type } = request;
@@ -241,7 +282,7 @@ async function weighPromotion(
   client: pg.PoolClient,
   { id, body }: TrainedSensor,
   type: TrainingRequest["model_type"],
-  trained: Trained,
+  trained: Fitted,
 ): Promise<Promotion> {
   const { rows } = await client.query<{ artifact: Buffer; sha256: string; version: number; to_ms: number | null }>(
     `select artifact, sha256, version, (extract(epoch from training_to) * 1000)::float8 as to_ms
@@ -254,24 +295,19 @@ async function weighPromotion(
   const unreadable = `version ${inForce.version}, which was in force, can no longer be read`;
   if (createHash("sha256").update(inForce.artifact).digest("hex") !== inForce.sha256)
     return decidePromotion(mode, { model: null, why: unreadable });
-  try {
-    const comparison = trained.compareWith(inForce.artifact, inForce.to_ms ?? 0);
-    return decidePromotion(mode, { model: "in force", comparison });
-  } catch (error) {
-    if (!(error instanceof ArtifactError || error instanceof RangeError || error instanceof SyntaxError)) throw error;
-    return decidePromotion(mode, { model: null, why: unreadable });
-  }
+  const comparison = await trained.compareWith(inForce.artifact, inForce.to_ms ?? 0);
+  return comparison === "unreadable"
+    ? decidePromotion(mode, { model: null, why: unreadable })
+    : decidePromotion(mode, { model: "in force", comparison });
 }
 
 /** Where a model comes from: enough to fit it again, and to see that it is the same. */
-function lineageOf(trained: Trained, startedAt: Date): Record<string, unknown> {
-  const digest = createHash("sha256");
-  for (const column of trained.data) digest.update(new Uint8Array(column.buffer, column.byteOffset, column.byteLength));
+function lineageOf(trained: Fitted, startedAt: Date): Record<string, unknown> {
   return {
     training_from: trained.fromMs === null ? null : new Date(trained.fromMs).toISOString(),
     training_to: trained.toMs === null ? null : new Date(trained.toMs).toISOString(),
-    rows: trained.data[0]?.length ?? 0,
-    data_sha256: digest.digest("hex"),
+    rows: trained.rows,
+    data_sha256: trained.dataSha256,
     seed: trained.settings["seed"] ?? null,
     settings: trained.settings,
     code_version: CODE_VERSION,

@@ -46,10 +46,32 @@ export interface Series {
   values: Float64Array;
 }
 
+/** What one model is fitted from, as values that can be handed to another thread. */
+export type FitTask =
+  | { type: "anomaly"; series: Series; settings: SensorBody["settings"] }
+  | ({ type: "drift"; body: SensorBody } & DriftData)
+  | { type: "calibration"; pairs: readonly DatedPair[] };
+
+export type DatedPair = CalibrationPair & { appliedAtMs: number };
+
+export interface DriftData {
+  series: Series;
+  cadence: "hour" | "reading";
+  /** Good readings behind each value of the series. */
+  counts: Float64Array;
+  /** Their sum. */
+  readings: number;
+}
+
+export function train(task: FitTask): Trained {
+  if (task.type === "anomaly") return trainAnomaly(task.series, task.settings);
+  return task.type === "drift" ? trainDrift(task) : trainCalibration(task.pairs);
+}
+
 /** From so many hours on, drift is learnt from hourly means; below, from the readings themselves. */
 export const DRIFT_HOURS_MIN = 48;
 
-export function trainAnomaly({ timesMs, values }: Series, { settings }: Pick<SensorBody, "settings">): Trained {
+function trainAnomaly({ timesMs, values }: Series, settings: SensorBody["settings"]): Trained {
   const clock = createCalendar(settings.time_zone);
   const rows = new Float64Array(values.length * FEATURES.length);
   values.forEach((value, i) => {
@@ -78,14 +100,7 @@ export function trainAnomaly({ timesMs, values }: Series, { settings }: Pick<Sen
   };
 }
 
-export function trainDrift(parts: {
-  series: Series;
-  cadence: "hour" | "reading";
-  readings: number;
-  /** Good readings since an instant, of those in the series. */
-  newerThan(timeMs: number): number;
-  body: SensorBody;
-}): Trained {
+function trainDrift(parts: DriftData & { body: SensorBody }): Trained {
   const { timesMs, values } = parts.series;
   const { range_min: rangeMin, range_max: rangeMax, settings } = parts.body;
   const span =
@@ -118,12 +133,12 @@ export function trainDrift(parts: {
         decodeDriftModel(decodeArtifact("drift", inForce)),
         training,
         inForceToMs,
-        parts.newerThan(inForceToMs),
+        parts.counts.reduce((sum, count, i) => sum + (timesMs[i]! > inForceToMs ? count : 0), 0),
       ),
   };
 }
 
-export function trainCalibration(pairs: readonly (CalibrationPair & { appliedAtMs: number })[]): Trained {
+function trainCalibration(pairs: readonly DatedPair[]): Trained {
   const model = fitCalibration(pairs);
   const appliedAtMs = Float64Array.from(pairs, (pair) => pair.appliedAtMs);
   return {

@@ -61,7 +61,7 @@ const contextOf = (sensor: DemoSensor): AttendContext => {
 };
 
 function attend(stage: Stage, context: AttendContext, timestampMs: number, value: number): void {
-  const reading = { timestampMs, value, quality: "good" as const, storedMs: timestampMs };
+  const reading = { timestampMs, value, storedMs: timestampMs };
   const { changes } = attendReading(stage.attention, stage.memory, reading, context);
   for (const { episode } of changes) note(stage, episode);
 }

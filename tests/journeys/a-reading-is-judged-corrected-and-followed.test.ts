@@ -99,3 +99,28 @@ it("a live sensor that falls silent is a Dropout without another reading, and it
     .poll(() => plant.rows("select resolved, resolved_by from anomalies"), { timeout: WAIT_MS })
     .toEqual([{ resolved: true, resolved_by: "itself" }]);
 });
+
+it("what was bad at first stands: a good reading of its instant is a repeat to every service", async () => {
+  await using plant = await openPlant({ services: ["ingest", "anomaly", "drift", "calibration"] });
+  const sensor = await plant.aSensor({ id: 7, range_min: 0, range_max: 100 });
+  const now = Date.now() - MINUTE_MS;
+  await plant.publish(sensor, { value: 20, timestamp: now, quality: "bad" });
+  await plant.publish(sensor, { value: 140, timestamp: now });
+  await plant.publish(sensor, [
+    { value: 20, timestamp: now + 1, quality: "bad" },
+    { value: 141, timestamp: now + 1 },
+  ]);
+  await plant.publish(sensor, { value: 21, timestamp: now + 2 });
+  await untilKept(plant, 3);
+
+  await expect
+    .poll(() => plant.rows("select raw_value from corrected_readings order by timestamp"), { timeout: WAIT_MS })
+    .toEqual([{ raw_value: 21 }]);
+  await expect
+    .poll(() => plant.rows("select body->'open'->'count' as followed from sensor_drift"), { timeout: WAIT_MS })
+    .toEqual([{ followed: 1 }]);
+  await expect
+    .poll(() => plant.rows("select body->'readings' as judged from anomaly_state"), { timeout: WAIT_MS })
+    .toEqual([{ judged: 1 }]);
+  expect(await plant.rows("select value from anomalies")).toEqual([]);
+});

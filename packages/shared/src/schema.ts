@@ -331,6 +331,12 @@ export const correctedReadings = pgTable(
   (table) => [primaryKey({ columns: [table.sensorId, table.timestamp] })],
 );
 
+/** Bad readings are not corrected but stand: up to here a reading may be a repeat of one, so it is looked up. */
+export const correctionState = pgTable("correction_state", {
+  sensorId: integer("sensor_id").primaryKey(),
+  newestBad: instant("newest_bad").notNull(),
+});
+
 // ——— trainer's ———
 
 export const modelArtifacts = pgTable(

@@ -4,14 +4,14 @@ import type { IsolationForest } from "@calibration/models/isolation-forest.ts";
 import { learntIntervalS } from "@calibration/models/watchers.ts";
 import { admit, isReading, refreshFor, type Admitted } from "@calibration/shared/admission.ts";
 import type { Facts, SensorAt } from "@calibration/shared/facts.ts";
-import { NotYet, type Batch, type Heard, type PartitionHandler, type Position } from "@calibration/shared/hear.ts";
+import type { Batch, Heard, PartitionHandler, Position } from "@calibration/shared/hear.ts";
 import { count, type Counts } from "@calibration/shared/metrics.ts";
 import type { ModelCache } from "@calibration/shared/model-cache.ts";
-import { setTimeout as pause } from "node:timers/promises";
+import { findRepeats, nameOf, type Placed } from "@calibration/shared/repeats.ts";
 import type { Pool } from "pg";
 import {
+  attendBad,
   attendLate,
-  attendPresence,
   attendReading,
   attendResolution,
   attendTick,
@@ -32,20 +32,13 @@ import {
   findOverdue,
   keepAttended,
   keepMemories,
-  findRepeats,
-  ingestStandsAt,
   resolveKept,
   type AttendedSensor,
-  type Placed,
 } from "./store.ts";
 
 /** The large state is written when this much of the log has passed since. */
 const SNAPSHOT_READINGS = 50_000;
 const SNAPSHOT_MS = 60_000;
-/** How long a batch waits for ingest before it is begun again, and how often it looks. */
-const INGEST_MS_MAX = 10_000;
-const INGEST_LOOK_MS = 20;
-
 interface Resolution {
   sensor_id: number;
   site: string;
@@ -121,14 +114,16 @@ export function judgeReadings(parts: {
         if (message.sequence <= known.folded) continue;
         const context = contextOf(sensor!);
         for (const reading of parsed.readings) {
-          if (reading.quality === "bad" || reading.timestampMs <= known.memory.newestMs) continue;
-          fold(
-            known.memory,
-            reading.timestampMs,
-            reading.value,
-            context.calendar(reading.timestampMs).localSeconds,
-            memoryContextOf(context),
-          );
+          if (reading.timestampMs <= known.memory.newestMs) continue;
+          if (reading.quality === "bad") known.memory.newestMs = reading.timestampMs;
+          else
+            fold(
+              known.memory,
+              reading.timestampMs,
+              reading.value,
+              context.calendar(reading.timestampMs).localSeconds,
+              memoryContextOf(context),
+            );
         }
         known.folded = message.sequence;
         known.dirty = true;
@@ -226,29 +221,19 @@ export function judgeReadings(parts: {
     return fresh;
   }
 
-  /**
-   * The late readings that are repeats. Only the whole log can tell, and what it brought so far stands in `readings`; so
-   * ingest must have passed them. Without that wait a repeat was judged again whenever ingest was behind.
-   */
+  /** The late readings that are repeats. */
   async function repeatsAmong(batch: Batch, admitted: readonly Admitted[]): Promise<Set<string>> {
     const newest = new Map<number, number>();
     const late: Placed[] = [];
     for (const { message, sensor, parsed } of admitted) {
       const { sensorId } = sensor!;
       for (const { timestampMs, quality } of parsed.readings) {
-        if (quality === "bad") continue;
         if (timestampMs > (newest.get(sensorId) ?? sensors.get(sensorId)!.attention.newestMs ?? -Infinity))
           newest.set(sensorId, timestampMs);
-        else late.push({ sensorId, timestampMs, sequence: message.sequence });
+        else if (quality !== "bad") late.push({ sensorId, timestampMs, sequence: message.sequence });
       }
     }
-    if (late.length === 0) return new Set();
-    const { sequence } = late.at(-1)!;
-    for (const untilMs = performance.now() + INGEST_MS_MAX; ; await pause(INGEST_LOOK_MS)) {
-      if ((await ingestStandsAt(pool, partition, batch.streamCreated)) >= sequence) break;
-      if (performance.now() > untilMs) throw new NotYet(`ingest has not come to ${sequence} of partition ${partition}`);
-    }
-    return new Set((await findRepeats(pool, late)).map(nameOf));
+    return findRepeats(pool, batch, late);
   }
 
   function attendMessage(
@@ -266,15 +251,16 @@ export function judgeReadings(parts: {
       const reading = { ...one, storedMs: message.storedMs };
       const { attention, memory } = known;
       const isNew = attention.newestMs === null || one.timestampMs > attention.newestMs;
+      const place = { sensorId: sensor!.sensorId, timestampMs: one.timestampMs, sequence: message.sequence };
       if (one.quality === "bad") {
-        attended.changes.push(...mark(message, attendPresence(attention, memory, reading, sensor!.body)));
+        attended.changes.push(...mark(message, attendBad(attention, memory, reading, sensor!.body)));
+        repeats.add(nameOf(place));
         continue;
       }
       if (!isNew) {
-        const name = nameOf({ sensorId: sensor!.sensorId, timestampMs: one.timestampMs, sequence: message.sequence });
-        if (repeats.has(name) || isAmongRecent(memory, one.timestampMs)) continue;
+        if (repeats.has(nameOf(place)) || isAmongRecent(memory, one.timestampMs)) continue;
         // The same instant again in this very message is a repeat too.
-        repeats.add(name);
+        repeats.add(nameOf(place));
       }
       const { changes, method, fallbackReason } = isNew
         ? attendReading(attention, memory, reading, context)
@@ -349,8 +335,6 @@ export function judgeReadings(parts: {
     snapshotAt = performance.now();
   }
 }
-
-const nameOf = ({ sensorId, timestampMs, sequence }: Placed): string => `${sequence} ${sensorId} ${timestampMs}`;
 
 const mark = (message: Heard, changes: readonly Change[]) =>
   changes.map((change) => ({ ...change, sequence: message.sequence, traceparent: message.traceparent }));

@@ -56,33 +56,6 @@ export async function findOverdue(
   return new Map(found.rows.map((row) => [row.sensor_id, { site: row.site, key: row.key }]));
 }
 
-/** A reading by its instant and its place in the log. */
-export interface Placed {
-  sensorId: number;
-  timestampMs: number;
-  sequence: number;
-}
-
-/** Where ingest stands in the partition: up to there `readings` is complete. */
-export async function ingestStandsAt(pool: Queryable, partition: number, streamCreated: string): Promise<number> {
-  const found = await pool.query<{ kept: number }>(
-    "select kept from stream_positions where service = 'ingest' and partition = $1 and stream_created = $2",
-    [partition, streamCreated],
-  );
-  return found.rows[0]?.kept ?? 0;
-}
-
-/** Those of which a reading of the same instant came earlier in the log, so that they are repeats. */
-export async function findRepeats(pool: Queryable, placed: readonly Placed[]): Promise<Placed[]> {
-  const found = await pool.query<{ n: number }>(
-    `select (u.n - 1)::int as n
-       from unnest($1::int[], $2::float8[], $3::int8[]) with ordinality as u(s, t, q, n)
-       join readings r on r.sensor_id = u.s and r.timestamp = to_timestamp(u.t / 1000.0) and r.stream_sequence < u.q`,
-    [placed.map((one) => one.sensorId), placed.map((one) => one.timestampMs), placed.map((one) => one.sequence)],
-  );
-  return found.rows.map(({ n }) => placed[n]!);
-}
-
 const instant = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
 const ANOMALY_COLUMNS = {

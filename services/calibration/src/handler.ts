@@ -5,24 +5,33 @@ import type { Facts } from "@calibration/shared/facts.ts";
 import type { Batch, PartitionHandler } from "@calibration/shared/hear.ts";
 import { count, type Counts } from "@calibration/shared/metrics.ts";
 import type { ModelCache } from "@calibration/shared/model-cache.ts";
+import { findRepeats, nameOf, type Placed } from "@calibration/shared/repeats.ts";
 import type { TimePartitions } from "@calibration/shared/time-partitions.ts";
-import { correctedTelling, keepCorrected, type CorrectedMessage } from "./store.ts";
+import type { Pool } from "pg";
+import { correctedTelling, findNewestBad, keepCorrected, keepNewestBad, type CorrectedMessage } from "./store.ts";
+
+const SENSORS_MAX = 20_000;
 
 /** Decide what each reading should have been; keep it; tell it in the form it came in. */
 export function correctReadings(parts: {
+  pool: Pick<Pool, "query">;
   facts: Facts;
   months: TimePartitions;
   models: Pick<ModelCache<CalibrationModel>, "load" | "get">;
   retentionDays: number;
 }): PartitionHandler {
+  /** By sensor; -Infinity where none was bad. */
+  const newestBad = new Map<number, number>();
+
   return {
     async decide(batch) {
       const counts: Counts = {};
-      const corrected = await correctAll(batch, counts);
+      const bad = new Map<number, number>();
+      const corrected = await correctAll(batch, counts, bad);
       await parts.months.ensure(timestampsOf(corrected));
 
       return async (transaction) => {
-        const isNew = await keepCorrected(transaction, corrected);
+        const [isNew] = await Promise.all([keepCorrected(transaction, corrected), keepNewestBad(transaction, bad)]);
         const fresh = corrected.filter((_, index) => isNew[index]);
         return {
           tell: fresh.map((one) => correctedTelling(one, batch.streamCreated)),
@@ -33,21 +42,61 @@ export function correctReadings(parts: {
     },
 
     async retell(batch) {
-      return (await correctAll(batch, {})).map((one) => correctedTelling(one, batch.streamCreated));
+      return (await correctAll(batch, {}, new Map())).map((one) => correctedTelling(one, batch.streamCreated));
     },
   };
 
-  async function correctAll(batch: Batch, counts: Counts): Promise<CorrectedMessage[]> {
+  /** @param bad is filled with the instants up to which the batch moves `newestBad` */
+  async function correctAll(batch: Batch, counts: Counts, bad: Map<number, number>): Promise<CorrectedMessage[]> {
     const messages = batch.messages.filter(isReading);
     await refreshFor(parts.facts, messages);
     const admitted = messages
       .map((message) => admit(parts.facts, message, parts.retentionDays))
       .filter(({ sensor, parsed }) => sensor !== null && parsed.readings.length > 0);
     await parts.models.load(admitted.flatMap(({ sensor }) => sensor!.model("calibration")?.modelId ?? []));
-    return admitted.map((one) => correctMessage(one, counts)).filter(({ readings }) => readings.length > 0);
+    const repeats = await repeatsAmong(batch, admitted, bad);
+    return admitted.map((one) => correctMessage(one, repeats, counts)).filter(({ readings }) => readings.length > 0);
   }
 
-  function correctMessage({ message, sensor, parsed }: Admitted, counts: Counts): CorrectedMessage {
+  /** Those that repeat a bad reading. What repeats a corrected one is met by its row. */
+  async function repeatsAmong(
+    batch: Batch,
+    admitted: readonly Admitted[],
+    bad: Map<number, number>,
+  ): Promise<Set<string>> {
+    const missing = [...new Set(admitted.map(({ sensor }) => sensor!.sensorId))].filter((id) => !newestBad.has(id));
+    if (missing.length > 0) {
+      if (newestBad.size + missing.length > SENSORS_MAX) newestBad.clear();
+      const wanted = admitted.map(({ sensor }) => sensor!.sensorId).filter((id) => !newestBad.has(id));
+      const found = await findNewestBad(parts.pool, wanted);
+      for (const sensorId of wanted) newestBad.set(sensorId, found.get(sensorId) ?? -Infinity);
+    }
+    const asked: Placed[] = [];
+    const inMessage = new Set<string>();
+    for (const { message, sensor, parsed } of admitted) {
+      const { sensorId } = sensor!;
+      let newest = newestBad.get(sensorId)!;
+      for (const { timestampMs, quality } of parsed.readings) {
+        const place = { sensorId, timestampMs, sequence: message.sequence };
+        if (quality === "bad") {
+          inMessage.add(nameOf(place));
+          if (timestampMs > newest) {
+            newest = timestampMs;
+            bad.set(sensorId, newest);
+          }
+        } else if (timestampMs <= newest) asked.push(place);
+      }
+      newestBad.set(sensorId, newest);
+    }
+    for (const name of await findRepeats(parts.pool, batch, asked)) inMessage.add(name);
+    return inMessage;
+  }
+
+  function correctMessage(
+    { message, sensor, parsed }: Admitted,
+    repeats: ReadonlySet<string>,
+    counts: Counts,
+  ): CorrectedMessage {
     const { sensorId, site, key, calibrations } = sensor!;
     const promoted = sensor!.model("calibration");
     const found = promoted === null ? null : parts.models.get(promoted.modelId);
@@ -56,6 +105,7 @@ export function correctReadings(parts: {
     const fallbacks: Record<string, number> = {};
     for (const { quality, timestampMs, value } of parsed.readings) {
       if (quality === "bad") continue;
+      if (repeats.size > 0 && repeats.has(nameOf({ sensorId, timestampMs, sequence: message.sequence }))) continue;
       const { fallbackReason, correctedValue, method, modelVersion } = explainCorrection(found, calibrations, {
         timestampMs,
         value,

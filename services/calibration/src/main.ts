@@ -2,7 +2,7 @@
  * calibration
  *   hears  READINGS
  *   says   corrected.<site>.<key>
- *   keeps  corrected_readings
+ *   keeps  corrected_readings, and its own state: correction_state
  */
 import { decodeArtifact } from "@calibration/models/artifact.ts";
 import { decodeCalibrationModel } from "@calibration/models/calibration-fit.ts";
@@ -28,13 +28,10 @@ await using models = createModelCache({
   registry: plumbing.health.registry,
 });
 await using months = await openMonths({ pool, table: "corrected_readings", retentionDays: config.retentionDays, log });
-const corrector = correctReadings({
-  facts: createFacts(pool),
-  months,
-  models,
-  retentionDays: config.retentionDays,
-});
-await using service = await openStreamService("calibration", plumbing, log, async () => corrector);
+const facts = createFacts(pool);
+await using service = await openStreamService("calibration", plumbing, log, async () =>
+  correctReadings({ pool, facts, months, models, retentionDays: config.retentionDays }),
+);
 
 log.info({ hears: service.hearing.hears, metricsPort: plumbing.health.port }, "ready");
 log.info({ signal: await untilStopped() }, "stopping");

@@ -69,6 +69,31 @@ export async function keepCorrected(
   });
 }
 
+/** The newest bad reading of those sensors that ever had one, in milliseconds. */
+export async function findNewestBad(
+  pool: Pick<pg.Pool, "query">,
+  sensorIds: readonly number[],
+): Promise<Map<number, number>> {
+  const found = await pool.query<{ sensor_id: number; newest_ms: number }>(
+    `select sensor_id, (extract(epoch from newest_bad) * 1000)::float8 as newest_ms
+       from correction_state where sensor_id = any($1::int[])`,
+    [sensorIds],
+  );
+  return new Map(found.rows.map((row) => [row.sensor_id, Math.round(row.newest_ms)]));
+}
+
+export async function keepNewestBad(transaction: pg.PoolClient, newestMs: ReadonlyMap<number, number>): Promise<void> {
+  if (newestMs.size === 0) return;
+  const rows = [...newestMs].toSorted(([a], [b]) => a - b);
+  await transaction.query({
+    name: "keep-newest-bad",
+    text: `insert into correction_state (sensor_id, newest_bad)
+      select s, to_timestamp(t / 1000.0) from unnest($1::int[], $2::float8[]) as u(s, t)
+      on conflict (sensor_id) do update set newest_bad = excluded.newest_bad`,
+    values: [rows.map(([sensorId]) => sensorId), rows.map(([, ms]) => ms)],
+  });
+}
+
 export function correctedTelling(
   { sensorId, site, key, sequence, isArray, traceparent, readings }: CorrectedMessage,
   streamCreated: string,

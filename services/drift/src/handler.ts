@@ -47,10 +47,16 @@ export function followDrift(parts: {
           closed: [],
         };
         for (const reading of parsed.readings) {
-          if (reading.quality !== "good" || reading.timestampMs <= followed.state.newestMs) continue;
+          if (reading.timestampMs <= followed.state.newestMs) continue;
+          if (reading.quality !== "good") {
+            // It is not followed, but it stands: a good one for the same instant is a repeat.
+            followed.state.newestMs = reading.timestampMs;
+            touched.set(sensor!.sensorId, followed);
+            continue;
+          }
           await restartAtCalibration(sensor!, followed, reading.timestampMs);
           const came = follow(followed.state, reading.timestampMs, reading.value, contextOf(sensor!));
-          followed.last = came;
+          followed.last = { ...came, timestampMs: reading.timestampMs };
           if (came.closed !== null) followed.closed.push(came.closed);
           if (came.crossed !== null) tell.push(levelCrossed(sensor!, reading, came, message, batch.streamCreated));
           if (came.closed !== null && message.storedMs - reading.timestampMs < NEWS_MS) {

@@ -7,7 +7,8 @@ import type { Prediction } from "./predictions.ts";
 export interface FollowedSensor {
   sensorId: number;
   state: Following;
-  last: Followed | null;
+  /** Null where the batch brought none that is followed. */
+  last: (Followed & { timestampMs: number }) | null;
   closed: ClosedHour[];
 }
 
@@ -60,7 +61,11 @@ export async function keepFollowed(
   predictions: readonly Prediction[],
 ): Promise<void> {
   if (sensors.length === 0) return;
-  const rows = sensors.toSorted((a, b) => a.sensorId - b.sensorId);
+  const sorted = sensors.toSorted((a, b) => a.sensorId - b.sensorId);
+  const rows = sorted.filter((row) => row.last !== null);
+  const passed = sorted.filter((row) => row.last === null);
+  if (passed.length > 0) await keepStates(transaction, partition, passed);
+  if (rows.length === 0) return;
   await transaction.query({
     name: "keep-drift",
     text: `insert into sensor_drift (sensor_id, partition, drift, baseline, span, level, timestamp, body)
@@ -75,7 +80,7 @@ export async function keepFollowed(
       rows.map((row) => row.last!.baseline),
       rows.map((row) => row.last!.span),
       rows.map((row) => row.state.level),
-      rows.map((row) => row.state.newestMs),
+      rows.map((row) => row.last!.timestampMs),
       rows.map((row) => JSON.stringify(row.state)),
     ],
   });
@@ -110,4 +115,25 @@ export async function keepFollowed(
       ],
     );
   }
+}
+
+/** Of sensors whose drift is as it was, though they moved on. */
+async function keepStates(
+  transaction: pg.PoolClient,
+  partition: number,
+  sensors: readonly FollowedSensor[],
+): Promise<void> {
+  await transaction.query({
+    name: "keep-drift-states",
+    text: `insert into sensor_drift (sensor_id, partition, level, timestamp, body)
+      select s, $2, l, to_timestamp(t / 1000.0), j from unnest($1::int[], $3::float8[], $4::float8[], $5::jsonb[]) as u(s, l, t, j)
+      on conflict (sensor_id) do update set partition = excluded.partition, body = excluded.body`,
+    values: [
+      sensors.map((row) => row.sensorId),
+      partition,
+      sensors.map((row) => row.state.level),
+      sensors.map((row) => row.state.newestMs),
+      sensors.map((row) => JSON.stringify(row.state)),
+    ],
+  });
 }

@@ -204,8 +204,12 @@ export async function startLoad(
       const late = series.late();
       const repeat = series.repeat();
       if (drawn < 4 && repeat !== undefined) {
-        // The same instant with another value: the first one stands.
-        await send([drawn === 0 ? { ...repeat, value: repeat.value + 1 } : repeat]);
+        // The same instant with another value, or of another quality: the first one stands.
+        const { value, timestamp, quality } = repeat;
+        if (drawn === 0) await send([{ ...repeat, value: value + 1 }]);
+        else if (drawn === 1)
+          await send([quality === undefined ? { ...repeat, quality: "bad" } : { value, timestamp }]);
+        else await send([repeat]);
       } else if (drawn < 7) series.hold();
       else if (drawn < 9 && late !== undefined) await send([late]);
       else if (drawn < 12 && sensor.kind !== "rest") {

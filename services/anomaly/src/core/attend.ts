@@ -28,6 +28,7 @@ const LIVE_MS = 5 * 60_000;
 
 /** The state written with every batch: what a crash may not lose. */
 export interface Attention {
+  /** Of the readings of any quality. */
   newestMs: number | null;
   /** When the last reading of any quality arrived, by NATS, and whether the sensor was live then. */
   arrivedMs: number | null;
@@ -60,7 +61,6 @@ export interface AttendContext {
 export interface AttendedReading {
   timestampMs: number;
   value: number;
-  quality: "good" | "uncertain" | "bad";
   storedMs: number;
 }
 
@@ -80,7 +80,6 @@ export function attendReading(
   context: AttendContext,
 ): Attended {
   const changes = attendPresence(attention, memory, reading, context.body);
-  if (reading.quality === "bad") return { changes, method: "none", fallbackReason: null };
   const { timestampMs, value } = reading;
   const moment = context.calendar(timestampMs);
   const recent = context.model.model === null ? sortedRecent(memory) : NONE_SORTED;
@@ -156,13 +155,18 @@ export function attendLate(reading: AttendedReading, context: AttendContext): At
   };
 }
 
+/** A bad reading is presence and no more, but it stands: what comes later for its instant is a repeat. */
+export function attendBad(attention: Attention, memory: Memory, reading: AttendedReading, body: SensorBody): Change[] {
+  const changes = attendPresence(attention, memory, reading, body);
+  if (attention.newestMs === null || reading.timestampMs > attention.newestMs) {
+    attention.newestMs = reading.timestampMs;
+    memory.newestMs = reading.timestampMs;
+  }
+  return changes;
+}
+
 /** A reading of any quality is presence: it ends a gap, or shows that there was one. */
-export function attendPresence(
-  attention: Attention,
-  memory: Memory,
-  reading: AttendedReading,
-  body: SensorBody,
-): Change[] {
+function attendPresence(attention: Attention, memory: Memory, reading: AttendedReading, body: SensorBody): Change[] {
   const changes: Change[] = [];
   const gap = gapOf(attention, memory, body, reading.storedMs);
   if (attention.episode?.gap !== true && gap !== null && reading.timestampMs > gap.overdueMs)

@@ -17,6 +17,7 @@ import { createWatch, updateWatch, type Watch, type WatchFinding } from "@calibr
 export const RECENT_MAX = 2_016 + 128;
 
 export interface Memory {
+  /** Of the readings of any quality: what is not newer is not folded. */
   newestMs: number;
   watch: Watch;
   novelty: Novelty;

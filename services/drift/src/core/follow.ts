@@ -15,6 +15,7 @@ const SAMPLE_MAX = 128;
 const HYSTERESIS = 0.9;
 
 export interface Following {
+  /** Of the readings of any quality; what comes later for an instant is a repeat. */
   newestMs: number;
   readings: number;
   /** The calibration that the baseline follows; null: none. */
@@ -74,7 +75,7 @@ export function restart(
   if (state.open !== null && calibratedAtMs > state.open.hourMs) state.open = null;
 }
 
-/** Takes in the next good reading; it must be newer than the newest. */
+/** Takes in the next good reading; it must be newer than the newest. What is not good moves `newestMs` only. */
 export function follow(state: Following, timestampMs: number, value: number, context: FollowingContext): Followed {
   const hourMs = Math.floor(timestampMs / HOUR_MS) * HOUR_MS;
   const closed = state.open !== null && state.open.hourMs !== hourMs ? closeHour(state, state.open) : null;

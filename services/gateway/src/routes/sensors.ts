@@ -41,6 +41,7 @@ const TABLES_OF_SENSOR = [
   "hourly_means",
   "drift_predictions",
   "corrected_readings",
+  "correction_state",
   "calibrations",
   "model_promotions",
   "model_artifacts",

@@ -11,6 +11,8 @@ export interface Trap {
   bytes: string;
   /** Whether what was seen goes on to its receiver. */
   passes: boolean;
+  /** Springs whenever the moment comes, and not only once. */
+  stays?: boolean;
   strike(): void;
 }
 
@@ -19,7 +21,7 @@ export interface Proxy extends AsyncDisposable {
   /** Breaks what is open and takes nothing new, until `mend`. */
   cut(): void;
   mend(): void;
-  /** Springs once; the one set before is forgotten. Null sets none. */
+  /** Springs once, unless it stays; the one set before is forgotten. Null sets none. */
   setTrap(trap: Trap | null): void;
 }
 
@@ -43,7 +45,7 @@ export async function openProxy(target: { host: string; port: number }): Promise
       from.on("error", () => undefined);
       from.on("data", (chunk: Buffer) => {
         const sprung = trap?.direction === direction && chunk.includes(trap.bytes, 0, "latin1") ? trap : null;
-        if (sprung !== null) trap = null;
+        if (sprung !== null && sprung.stays !== true) trap = null;
         if (sprung === null || sprung.passes) {
           if (!to.write(chunk)) from.pause();
         }

@@ -37,6 +37,9 @@ const BACKFILL_PAUSE_MS = 500;
 const STREAMS_MS_MAX = 180_000;
 const STREAMS_LOOK_MS = 500;
 
+/** nats-server 2.15 allows a stream a thousand unless it says otherwise: 250 partitions of four services. */
+const CONSUMERS_MAX = 20_000;
+
 /** Opens the connection, and waits for NATS where it is not there yet; later breaks are mended by the client for ever. */
 export async function openBus(options: BusOptions): Promise<Bus> {
   const connection = await connect({
@@ -80,6 +83,7 @@ export async function ensureStreams(
       max_bytes: declared.maxBytesDefault,
       // The server's least: in READINGS a repeat is known by sensor and timestamp, and two careless plants may use one id.
       duplicate_window: key === "readings" ? 100 * 1e6 : 120 * 1e9,
+      max_consumers: CONSUMERS_MAX,
       ...(key === "readings" ? { subject_transform: readingsTransform(options.partitions) } : {}),
       metadata: key === "readings" ? { partitions: String(options.partitions) } : {},
     };

@@ -20,6 +20,7 @@ import type { Presence } from "./presence.ts";
 import { parseMessage, sensorOfSubject } from "./reading.ts";
 import { openPartitionReading, type PartitionReading } from "./read-partition.ts";
 import { publishedSubject, streams } from "./topology.ts";
+import { createTurns, type Turns } from "./turns.ts";
 
 /** A batch is what is there now, but not more than this: about 5000 readings of 117 bytes. */
 export const BATCH_MESSAGES_MAX = 1_000;
@@ -28,6 +29,8 @@ export const BATCH_BYTES_MAX = 600_000;
 const ATTEMPTS_IN_BATCHES = 3;
 /** And the message that is then still first is given up as a dead letter. */
 const ATTEMPTS_MAX = 6;
+/** A batch that failed held no more messages: after so many that were kept one at a time, it was not these. */
+const ONE_BY_ONE_MAX = BATCH_MESSAGES_MAX;
 const TRACES_LOGGED_MAX = 20;
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 5_000;
@@ -108,6 +111,7 @@ export async function openHearing(parts: HearingParts): Promise<Hearing> {
   const stream = await readingsStream(bus);
   const running = new Map<number, { stop: AbortController; done: Promise<void> }>();
   const readings: Readings = new Set();
+  const turns = createTurns();
   let closed = false;
 
   const reconcile = () => {
@@ -117,7 +121,7 @@ export async function openHearing(parts: HearingParts): Promise<Hearing> {
       if (owned && current === undefined) {
         const stop = new AbortController();
         parts.metrics.owned(partition);
-        const done = runPartition(parts, readings, partition, stop.signal).finally(() => {
+        const done = runPartition(parts, { readings, turns }, partition, stop.signal).finally(() => {
           running.delete(partition);
           parts.metrics.released(partition);
           if (!closed) reconcile();
@@ -147,6 +151,12 @@ export async function openHearing(parts: HearingParts): Promise<Hearing> {
 /** What makes each open partition ask for its messages anew. */
 type Readings = Set<() => void>;
 
+/** What the partitions of one replica share. */
+interface Shared {
+  readings: Readings;
+  turns: Turns;
+}
+
 /**
  * After a break the client asks for its consumer once, and where a server that has just started answers that it is not
  * ready, again only half a minute later. Opening the partition anew has no such pause.
@@ -157,18 +167,13 @@ async function readAnewAfterBreaks(bus: Pick<Bus, "connection">, readings: Readi
   }
 }
 
-async function runPartition(
-  parts: HearingParts,
-  readings: Readings,
-  partition: number,
-  stop: AbortSignal,
-): Promise<void> {
+async function runPartition(parts: HearingParts, shared: Shared, partition: number, stop: AbortSignal): Promise<void> {
   const { log, service } = parts;
   const part = `partition ${partition}`;
   let pauseMs = RETRY_MS_MIN;
   while (!stop.aborted) {
     try {
-      await ownPartition(parts, readings, partition, stop, () => {
+      await ownPartition(parts, shared, partition, stop, () => {
         pauseMs = RETRY_MS_MIN;
         parts.report(part, null);
       });
@@ -187,14 +192,14 @@ async function runPartition(
 
 async function ownPartition(
   parts: HearingParts,
-  readings: Readings,
+  { readings, turns }: Shared,
   partition: number,
   stop: AbortSignal,
   working: () => void,
 ): Promise<void> {
   const { bus, database, service, log, metrics } = parts;
   const stream = await readingsStream(bus);
-  const begun = await beginAttempt(bus, database.pool, service, partition, stream);
+  const begun = await findPosition(bus, database.pool, service, partition, stream);
   const tellAgain = async (tellings: readonly Telling[]) => {
     await say(bus, tellings);
     log.info({ partition, facts: tellings.length }, "told what may not have been told");
@@ -203,7 +208,7 @@ async function ownPartition(
   const untoldOf = new Set("tellsOf" in untold ? untold.tellsOf : []);
   if (!("tellsOf" in untold) && untold.length > 0) await tellAgain(untold);
   let kept = begun.kept;
-  if (!begun.fresh && kept + 1 < stream.firstSequence && kept > 0 && begun.attempts === 1) {
+  if (!begun.fresh && kept + 1 < stream.firstSequence && kept > 0 && begun.attempts === 0) {
     metrics.expired();
     log.warn(
       { partition, position: kept, firstSequence: stream.firstSequence },
@@ -217,7 +222,8 @@ async function ownPartition(
     handler.refold === undefined ? kept : begun.snapshot,
     ...[...untoldOf].map((one) => one - 1),
   );
-  let oneByOne = begun.attempts > ATTEMPTS_IN_BATCHES;
+  let oneByOne = begun.attempts >= ATTEMPTS_IN_BATCHES;
+  let keptOneByOne = 0;
   const reading = await openPartitionReading(bus, {
     partition,
     from: from + 1,
@@ -230,7 +236,8 @@ async function ownPartition(
   readings.add(quit);
   const stall = openStallWatch(parts, partition, reading);
 
-  let attempts = begun.attempts;
+  let attempts: number | null = null;
+  let endTurn = (): void => undefined;
   let telling: Promise<void> = Promise.resolve();
   try {
     // Where nothing waits there is nothing to show for it; else the first batch that is kept shows that it works.
@@ -261,6 +268,10 @@ async function ownPartition(
         messages: heard,
         lastSequence: heard.at(-1)!.sequence,
       };
+      // Whoever is suspected of ending the process works alone, so that nobody else is blamed for it, nor it for somebody else.
+      const isProven = attempts === 0;
+      endTurn = await (oneByOne && !isProven ? turns.alone() : turns.together());
+      attempts = isProven ? 0 : await countAttempt(database.pool, service, partition);
       const givenUp = oneByOne && attempts > ATTEMPTS_MAX;
       const keep = givenUp ? giveUp(service, batch) : await handler.decide(batch);
       // What the last batch came to must be out before its place in the position is written over.
@@ -281,14 +292,14 @@ async function ownPartition(
         };
       });
       kept = batch.lastSequence;
+      endTurn();
+      endTurn = () => undefined;
       stall.ended();
       working();
       begun.counters = outcome.counters;
       attempts = 0;
-      if (givenUp) {
-        log.error({ partition, sequence: kept }, "a message was given up after it failed again and again");
-        oneByOne = false;
-      }
+      if (givenUp) log.error({ partition, sequence: kept }, "a message was given up after it failed again and again");
+      if (givenUp || ++keptOneByOne >= ONE_BY_ONE_MAX) oneByOne = false;
       handler.committed?.();
       metrics.waiting(partition, behind);
       metrics.kept({
@@ -308,15 +319,18 @@ async function ownPartition(
     }
     await telling;
     await database.pool.query(
-      "update stream_positions set told = kept, untold = '[]', attempts = 0 where service = $1 and partition = $2 and kept = $3",
+      "update stream_positions set told = kept, untold = '[]' where service = $1 and partition = $2 and kept = $3",
       [service, partition, kept],
     );
   } catch (error) {
-    if (isDatabaseTrouble(error) || error instanceof PositionLost || error instanceof NotYet || isBusTrouble(error)) {
+    const isNobodysFault =
+      isDatabaseTrouble(error) || error instanceof PositionLost || error instanceof NotYet || isBusTrouble(error);
+    if (isNobodysFault && attempts !== null && attempts > 0) {
       await forgiveAttempt(database.pool, service, partition, kept);
     }
     throw error;
   } finally {
+    endTurn();
     stall.close();
     readings.delete(quit);
     stop.removeEventListener("abort", quit);
@@ -404,8 +418,7 @@ function added(counters: Counts, more: Readonly<Counts>): Counts {
   return sum;
 }
 
-/** Counts a beginning, so that a batch that kills the process again and again is noticed. */
-async function beginAttempt(
+async function findPosition(
   bus: Bus,
   pool: pg.Pool,
   service: string,
@@ -422,8 +435,8 @@ async function beginAttempt(
     fresh: boolean;
   }>(
     `insert into stream_positions as p (service, partition, stream_created, kept, told, snapshot, attempts, untold, counters)
-     values ($1, $2, $3, 0, 0, 0, 1, '[]', '{}')
-     on conflict (service, partition) do update set attempts = p.attempts + 1
+     values ($1, $2, $3, 0, 0, 0, 0, '[]', '{}')
+     on conflict (service, partition) do update set attempts = p.attempts
      returning kept, snapshot, attempts, untold, counters, stream_created, xmax = 0 as fresh`,
     [service, partition, created],
   );
@@ -434,12 +447,21 @@ async function beginAttempt(
   if (row.stream_created === now.created && row.kept <= now.lastSequence) return row;
   // The stream was made anew: its sequences begin again, and so do we. What was kept stays kept.
   await pool.query(
-    `update stream_positions set stream_created = $3, kept = 0, told = 0, snapshot = 0, attempts = 1
+    `update stream_positions set stream_created = $3, kept = 0, told = 0, snapshot = 0, attempts = 0
       where service = $1 and partition = $2`,
     [service, partition, created],
   );
   const untold = "tellsOf" in row.untold ? [] : row.untold;
-  return { kept: 0, snapshot: 0, attempts: 1, untold, counters: row.counters, fresh: true };
+  return { kept: 0, snapshot: 0, attempts: 0, untold, counters: row.counters, fresh: true };
+}
+
+/** Counts that a batch was begun, before it is, so that one that ends the process again and again is noticed. */
+async function countAttempt(pool: pg.Pool, service: string, partition: number): Promise<number> {
+  const { rows } = await pool.query<{ attempts: number }>(
+    "update stream_positions set attempts = attempts + 1 where service = $1 and partition = $2 returning attempts",
+    [service, partition],
+  );
+  return rows[0]!.attempts;
 }
 
 /** Broken connections are no fault of the batch that met them. */

@@ -13,6 +13,11 @@ const AHEAD_MESSAGES_MIN = 4;
 const AHEAD_MESSAGES_MAX = 500;
 /** Before the first message was seen: this many of any size that READINGS holds do no harm. */
 const AHEAD_MESSAGES_FIRST = 32;
+/**
+ * So long without a request, and the server forgets the consumer of a process that was killed. The client's five minutes let
+ * a service that is started again and again fill the stream's limit of consumers.
+ */
+const FORGOTTEN_MS = 30_000;
 /** Requests are measured anew when they are off by this much. */
 const MISFIT_RATIO = 4;
 
@@ -44,6 +49,7 @@ export async function openPartitionReading(
       filter_subjects: partitionSubjects(parts.partition),
       opt_start_seq: from,
       deliver_policy: "by_start_sequence",
+      inactive_threshold: FORGOTTEN_MS,
     });
     return { consumer, messages: await consumer.consume({ max_messages: ahead }) };
   };

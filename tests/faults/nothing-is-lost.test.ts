@@ -12,7 +12,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, inject, it, onTestFailed } from "vitest";
-import { openArena, openArenaPostgres, somePort, type Arena } from "../support/chaos/arena.ts";
+import { isAlive, openArena, openArenaPostgres, somePort, type Arena } from "../support/chaos/arena.ts";
 import { compareMaps, compareTables, countPublished, readTold, type Difference } from "../support/chaos/comparison.ts";
 import { createFaults, STREAM_SERVICES } from "../support/chaos/faults.ts";
 import { createSensors, keepSensors, startLoad, type Ledger } from "../support/chaos/load.ts";
@@ -235,15 +235,6 @@ function keepEvidence(run: string, arena: Arena): void {
   mkdirSync(directory, { recursive: true });
   for (const member of arena.members) writeFileSync(join(directory, `${member.name}.log`), member.output());
 }
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 function tableOf(parts: {
   injected: Injected;

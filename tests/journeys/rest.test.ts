@@ -55,6 +55,13 @@ it("a sensor is made, changed, listed and deleted, and what contradicts is refus
     body: { name: "Tank", range_max: 10, settings: { time_zone: "Europe/Berlin", trees: 100 } },
   });
   expect(await ask("PATCH", "/api/sensors/13/", { key: "14" })).toMatchObject({ status: 409 });
+  // Of changes at the same moment none undoes another.
+  const apart = { tolerance: 0.5, drift_levels: [2, 6], rate_per_minute_max: 90, trees: 50, contamination: 0.2 };
+  await Promise.all(
+    Object.entries(apart).map(([name, value]) => ask("PATCH", "/api/sensors/13/", { settings: { [name]: value } })),
+  );
+  expect(await ask("GET", "/api/sensors/13/")).toMatchObject({ body: { settings: apart } });
+  await ask("PATCH", "/api/sensors/13/", { settings: { trees: 100 } });
 
   const budget = await ask("PUT", "/api/sites/main/false-alarm-budget/", { false_alarms_per_month: 2.91 });
   expect(budget).toMatchObject({ status: 200, body: { site: "main", sensors: 1 } });

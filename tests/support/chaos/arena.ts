@@ -75,7 +75,7 @@ export interface Arena extends AsyncDisposable {
 export const somePort = async (): Promise<number> =>
   (await freePort(PORT_FIRST + (randomBytes(4).readUInt32BE() % PORTS))).port;
 
-const isAlive = (pid: number): boolean => {
+export const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0);
     return true;

@@ -1,4 +1,5 @@
 import { inTransaction } from "@calibration/shared/database.ts";
+import { DEAD_REASONS } from "@calibration/shared/reading.ts";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import type { Identity, Role } from "../auth.ts";
@@ -7,15 +8,6 @@ import { invalid, Problem } from "../problem.ts";
 import { oneOf } from "../schemas.ts";
 import { typed, type Parts } from "../server.ts";
 
-const REASONS = [
-  "invalid_json",
-  "invalid_reading",
-  "unknown_sensor",
-  "future_timestamp",
-  "too_old",
-  "too_large",
-  "processing_failed",
-] as const;
 /** Replayed at once; the rest with the next request. */
 const REPLAY_MAX = 10_000;
 /** So much of a payload is shown. */
@@ -65,7 +57,7 @@ export function deadLetterRoutes(scope: FastifyInstance, { pool, bus }: Parts): 
   const app = typed(scope);
   const Query = Type.Object({
     ...pageQuery,
-    reason: Type.Optional(oneOf(REASONS)),
+    reason: Type.Optional(oneOf(DEAD_REASONS)),
     site: Type.Optional(Type.String()),
     key: Type.Optional(Type.String()),
     group: Type.Optional(Type.Literal("sensor")),
@@ -117,7 +109,7 @@ export function deadLetterRoutes(scope: FastifyInstance, { pool, bus }: Parts): 
   const Body = Type.Object(
     {
       ids: Type.Optional(Type.Array(Type.Integer(), { minItems: 1, maxItems: REPLAY_MAX })),
-      reason: Type.Optional(oneOf(REASONS)),
+      reason: Type.Optional(oneOf(DEAD_REASONS)),
       site: Type.Optional(Type.String()),
       key: Type.Optional(Type.String()),
     },

@@ -143,15 +143,19 @@ export function sensorRoutes(scope: FastifyInstance, { pool, bus }: Parts): void
     "/api/sensors/:id",
     { config: { access: "admin" }, schema: { params: IdParams, body: SensorChange, response: { 200: Sensor } } },
     async ({ params, body, identity }) => {
-      const before = await findSensor(pool, params.id, identity);
+      const known = await findSensor(pool, params.id, identity);
       for (const name of ["id", "site", "key"] as const) {
-        if (body[name] !== undefined && body[name] !== before[name])
+        if (body[name] !== undefined && body[name] !== known[name])
           throw new Problem("conflict", `${name} never changes: make another sensor`);
       }
-      const kept = bodyToKeep(before);
-      const next: SensorBody = { ...kept, ...pickBody(body), settings: { ...kept.settings, ...body.settings } };
-      requireSense(next);
       await inTransaction(pool, async (client) => {
+        // Held until it is written, so that of two changes at once neither undoes the other.
+        const { rows } = await client.query<SensorRow>("select * from sensors where id = $1 for update", [params.id]);
+        const [before] = rows;
+        if (before === undefined) throw new Problem("not_found", `there is no sensor ${params.id}`);
+        const kept = bodyToKeep(before);
+        const next: SensorBody = { ...kept, ...pickBody(body), settings: { ...kept.settings, ...body.settings } };
+        requireSense(next);
         await client.query(
           "update sensors set name = $2, type = $3, unit = $4, range_min = $5, range_max = $6, expected_interval_s = $7, baseline = $8, settings = $9 where id = $1",
           [

@@ -30,6 +30,7 @@ export class ArtifactError extends Error {
 }
 
 export const ARTIFACT_HEADER_BYTES = 16;
+/** Counted up whenever a payload changes too: which models are due for it is seen by this byte alone. */
 export const ARTIFACT_FORMAT_VERSION = 1;
 /** No model here needs more than a few megabytes; a larger length is damage, and must not make us allocate. */
 export const ARTIFACT_BYTES_MAX = 64 * 1024 * 1024;

@@ -4,12 +4,15 @@
  * not justify a parabola. The robust line is Huber's (Annals of Mathematical Statistics, 1964) from a Theil–Sen start.
  */
 import { PolynomialRegression } from "ml-regression";
+import { ArtifactError } from "./artifact.ts";
 import { MAD_TO_SIGMA, median } from "./statistics.ts";
 
 /** One calibration: what the sensor said (the mean of the 3 readings before it), and what the reference said. */
 export interface CalibrationPair {
   readonly raw: number;
   readonly corrected: number;
+  /** When the reference was read, epoch milliseconds: an entry that does not fit is named by it. */
+  readonly appliedAtMs?: number;
 }
 
 export const CALIBRATIONS_WITH_READINGS_MIN = 3;
@@ -235,12 +238,15 @@ function robustDeviation(residuals: readonly number[], samples: number, form: Ca
 }
 
 function remarksOn(pairs: readonly CalibrationPair[], residuals: readonly number[], slope: number): string[] {
-  const limit = CLIP_MADS * MAD_TO_SIGMA * median(residuals.map(Math.abs));
-  const strange = pairs.flatMap(({ raw, corrected }, i) =>
-    limit > 0 && Math.abs(residuals[i]!) > limit
-      ? [`check the entry raw ${raw} → ${corrected}: it is ${Math.abs(residuals[i]!).toPrecision(3)} off the others`]
-      : [],
-  );
+  // Where all others are exact, more than rounding is strange.
+  const rounding = 1e-9 * Math.max(...pairs.map(({ raw, corrected }) => Math.max(Math.abs(raw), Math.abs(corrected))));
+  const limit = Math.max(rounding, CLIP_MADS * MAD_TO_SIGMA * median(residuals.map(Math.abs)));
+  const strange = pairs.flatMap(({ raw, corrected, appliedAtMs }, i) => {
+    if (!(Math.abs(residuals[i]!) > limit)) return [];
+    const entry = appliedAtMs === undefined ? "" : `of ${new Date(appliedAtMs).toISOString()}, `;
+    const off = Math.abs(residuals[i]!).toPrecision(3);
+    return [`check the entry ${entry}raw ${raw} → ${corrected}: it is ${off} off the others`];
+  });
   return slope < SLOPE_MIN || slope > SLOPE_MAX
     ? [...strange, `a slope of ${slope.toPrecision(3)} is outside ${SLOPE_MIN} to ${SLOPE_MAX}: is the unit right?`]
     : strange;
@@ -264,12 +270,16 @@ export function encodeCalibrationModel(model: CalibrationModel): Uint8Array {
   return new TextEncoder().encode(JSON.stringify({ format: FORMAT, ...model }));
 }
 
-/** Reads what {@link encodeCalibrationModel} wrote. Throws a RangeError for what is no such model. */
+/** Reads what {@link encodeCalibrationModel} wrote. Throws an ArtifactError for another format, a RangeError for what is no such model. */
 export function decodeCalibrationModel(payload: Uint8Array): CalibrationModel {
   const { format, ...model } = JSON.parse(
     new TextDecoder("utf-8", { fatal: true }).decode(payload),
   ) as CalibrationModel & { format: unknown };
-  if (format !== FORMAT) throw new RangeError(`a calibration model of format ${String(format)} is not readable here`);
+  if (format !== FORMAT)
+    throw new ArtifactError(
+      "model_incompatible",
+      `the calibration model has format ${String(format)}, and this code reads format ${FORMAT}`,
+    );
   const numbers = [
     ...(model.coefficients ?? []),
     model.centre,

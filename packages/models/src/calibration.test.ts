@@ -63,6 +63,10 @@ describe("fitCalibration", () => {
   it("says which entry is strange, and refuses too few", () => {
     const pairs = [...calibrated(14, (raw) => raw + 1), { raw: 50, corrected: 500 }];
     expect(fitCalibration(pairs).remarks.join()).toMatch(/check the entry raw 50 → 500/);
+    const exact = [1, 2, 3, 4, 5, 6].map((raw) => ({ raw, corrected: raw === 6 ? 60 : raw }));
+    expect(fitCalibration(exact).remarks).toEqual([expect.stringMatching(/^check the entry raw 6 → 60/)]);
+    const dated = pairs.map((pair, day) => ({ ...pair, appliedAtMs: Date.UTC(2026, 0, 1 + day) }));
+    expect(fitCalibration(dated).remarks.join()).toMatch(/check the entry of 2026-01-15T00:00:00.000Z, raw 50 → 500/);
     expect(() => fitCalibration(pairs.slice(0, 2))).toThrow(/needs 3 pairs/);
   });
 
@@ -70,7 +74,9 @@ describe("fitCalibration", () => {
     const model = fitCalibration(calibrated(8, (raw) => raw + 1));
     expect(decodeCalibrationModel(encodeCalibrationModel(model))).toEqual(model);
     expect(() => decodeCalibrationModel(new TextEncoder().encode('{"format":1,"form":"line"}'))).toThrow(/lacks/);
-    expect(() => decodeCalibrationModel(new TextEncoder().encode('{"format":9}'))).toThrow(/format 9/);
+    expect(() => decodeCalibrationModel(new TextEncoder().encode('{"format":9}'))).toThrow(
+      expect.objectContaining({ code: "model_incompatible" }) as Error,
+    );
   });
 
   it("knows Student's t", () => {

@@ -1,4 +1,5 @@
 /** A sensor's drift model: the regression and the blend side by side, which of them did better in the past, and how to forecast by either. */
+import { ArtifactError } from "./artifact.ts";
 import { BLEND_HOURS_MIN, forecastBlend, HORIZON_HOURS_MAX } from "./drift-blend.ts";
 import { percentOf, valueOf } from "./drift-percent.ts";
 import {
@@ -299,7 +300,8 @@ function timeTo(tolerance: number, { path, half }: Pick<Chosen, "path" | "half">
   });
   const first = (leaves: (f: number) => boolean): number | null => {
     const f = size.findIndex((__, at) => leaves(at));
-    return f < 0 ? null : f;
+    // The path begins an hour ahead; what is outside by then is so already.
+    return f < 0 ? null : f === 0 ? 0 : f + 1;
   };
   return {
     t10: first((f) => size[f]! + half[f]! > tolerance),
@@ -435,12 +437,16 @@ export function encodeDriftModel(model: DriftModel): Uint8Array {
   return new TextEncoder().encode(JSON.stringify({ format: FORMAT, ...model }));
 }
 
-/** Reads what {@link encodeDriftModel} wrote. Throws a RangeError for what is no such model. */
+/** Reads what {@link encodeDriftModel} wrote. Throws an ArtifactError for another format, a RangeError for what is no such model. */
 export function decodeDriftModel(payload: Uint8Array): DriftModel {
   const { format, ...model } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload)) as DriftModel & {
     format: unknown;
   };
-  if (format !== FORMAT) throw new RangeError(`a drift model of format ${String(format)} is not readable here`);
+  if (format !== FORMAT)
+    throw new ArtifactError(
+      "model_incompatible",
+      `the drift model has format ${String(format)}, and this code reads format ${FORMAT}`,
+    );
   const { regression } = model;
   const numbers = [
     ...(regression?.weights ?? []),

@@ -200,6 +200,9 @@ describe("encodeDriftModel", () => {
     const model = fitDriftModel(aHistory(60));
     expect(decodeDriftModel(encodeDriftModel(model))).toEqual(model);
     expect(() => decodeDriftModel(new TextEncoder().encode('{"format":1}'))).toThrow(/lacks/);
+    expect(() => decodeDriftModel(new TextEncoder().encode('{"format":9}'))).toThrow(
+      expect.objectContaining({ code: "model_incompatible" }) as Error,
+    );
   });
 });
 

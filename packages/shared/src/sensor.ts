@@ -14,8 +14,13 @@ export const UNIT_OF_TYPE: Readonly<Record<SensorType, string>> = {
   Flow: "l/min",
 };
 
+/** What the isolation forest may look at; `value` is always among it. */
+export type ForestFeature = "value" | "hour_of_day" | "day_of_week";
+
 export interface SensorSettings {
   time_zone: string;
+  /** Of the isolation forest. */
+  features: ForestFeature[];
   trees: number;
   subsample: number;
   contamination: number;
@@ -28,8 +33,9 @@ export interface SensorSettings {
   promotion: "automatic" | "manual";
 }
 
-export const SETTINGS_DEFAULTS: Readonly<SensorSettings> = Object.freeze({
+export const SETTINGS_DEFAULTS: Readonly<SensorSettings> = Object.freeze<SensorSettings>({
   time_zone: "UTC",
+  features: ["value", "hour_of_day", "day_of_week"],
   trees: 100,
   subsample: 256,
   contamination: 0.1,

@@ -1,4 +1,5 @@
 /** What REST takes and gives: one place for validation, types and OpenAPI. */
+import { FEATURES } from "@calibration/models/isolation-forest.ts";
 import { ANOMALY_METHODS, ANOMALY_TYPES, SEVERITIES } from "@calibration/shared/anomaly.ts";
 import { CALIBRATION_METHODS } from "@calibration/shared/calibration.ts";
 import { FALLBACK_REASONS, MODEL_TYPES } from "@calibration/shared/model.ts";
@@ -23,6 +24,11 @@ export const FalseAlarmsPerMonth = Type.Number({ exclusiveMinimum: 0, maximum: 1
 export const Settings = Type.Object(
   {
     time_zone: Type.String(),
+    features: Type.Array(oneOf(FEATURES), {
+      minItems: 1,
+      uniqueItems: true,
+      description: "what the isolation forest looks at; value is always among it",
+    }),
     trees: Type.Integer({ minimum: 1, maximum: 1000 }),
     subsample: Type.Integer({ minimum: 2, maximum: 65_535 }),
     contamination: Type.Number({ exclusiveMinimum: 0, maximum: 0.5 }),

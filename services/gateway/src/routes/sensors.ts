@@ -276,13 +276,15 @@ function pickBody(body: Partial<Record<keyof SensorBody, unknown>>): Partial<Sen
 function requireSense(body: {
   range_min?: number | null;
   range_max?: number | null;
-  settings?: { time_zone?: string };
+  settings?: { time_zone?: string; features?: readonly string[] };
 }): void {
   const { range_min: low = null, range_max: high = null, settings } = body;
   if (low !== null && high !== null && low >= high)
     throw invalid("/range_max", `the range's end ${high} must lie above its beginning ${low}`);
   if (settings?.time_zone !== undefined && !isTimeZone(settings.time_zone))
     throw invalid("/settings/time_zone", `"${settings.time_zone}" is not an IANA time zone`);
+  if (settings?.features?.includes("value") === false)
+    throw invalid("/settings/features", "value is always among the features");
 }
 
 function conflictOf(error: unknown): never {

@@ -78,19 +78,23 @@ function trainAnomaly({ timesMs, values }: Series, settings: SensorBody["setting
     const { hour, weekday } = clock(timesMs[i]!);
     rows.set([value, hour, weekday], i * FEATURES.length);
   });
+  // A version of the sensor from before there was this setting lacks it.
+  const features = FEATURES.filter((feature) => settings.features?.includes(feature) ?? true);
+  const fitted = constantBeside(features, rows);
   const { trees, subsample, contamination } = settings;
   const chosen = { ...ISOLATION_FOREST_DEFAULTS, trees, subsample, contamination };
-  const forest = fitIsolationForest(rows, chosen);
+  const forest = fitIsolationForest(fitted, chosen);
   return {
     artifact: encodeArtifact("anomaly", encodeIsolationForest(forest)),
     algorithm: "isolation_forest",
     params: { ...chosen, subsample: forest.subsample, threshold: forest.threshold, time_zone: settings.time_zone },
-    features: FEATURES,
+    features,
     samples: values.length,
-    metrics: measureAnomalyModel(rows, chosen),
+    metrics: measureAnomalyModel(fitted, chosen),
     ...windowOf(timesMs),
     data: [timesMs, values],
-    settings: { ...chosen, time_zone: settings.time_zone },
+    settings: { ...chosen, time_zone: settings.time_zone, features },
+    // As they are: the one in force may look at more.
     compareWith: (inForce, inForceToMs) =>
       compareAnomaly(
         forest,
@@ -98,6 +102,13 @@ function trainAnomaly({ timesMs, values }: Series, settings: SensorBody["setting
         rows.subarray(timesMs.filter((timeMs) => timeMs <= inForceToMs).length * FEATURES.length),
       ),
   };
+}
+
+/** A tree never splits where nothing varies: the columns that do not count are made constant. */
+function constantBeside(features: readonly (typeof FEATURES)[number][], rows: Float64Array): Float64Array {
+  return features.length === FEATURES.length
+    ? rows
+    : rows.map((x, i) => (features.includes(FEATURES[i % FEATURES.length]!) ? x : 0));
 }
 
 function trainDrift(parts: DriftData & { body: SensorBody }): Trained {

@@ -99,16 +99,26 @@ describe("chooseCorrection", () => {
   const line = { method: "linear" as const, params: { slope: 2, intercept: 1 }, appliedAtMs: 500 };
 
   it("asks the model, else the latest line, else nobody", () => {
-    expect(chooseCorrection(model, [line], reading)).toMatchObject({ method: "linear_regression", modelVersion: 3 });
+    expect(chooseCorrection(model, [line], reading)).toMatchObject({
+      method: "linear_regression",
+      modelVersion: 3,
+      extrapolated: false,
+    });
+    expect(chooseCorrection(model, [line], { ...reading, value: 1e4 })).toMatchObject({
+      modelVersion: 3,
+      extrapolated: true,
+    });
     expect(chooseCorrection(null, [line], reading)).toEqual({
       correctedValue: 101,
       method: "latest_calibration",
       modelVersion: null,
+      extrapolated: false,
     });
     expect(chooseCorrection(null, [{ ...line, appliedAtMs: 2000 }], reading)).toEqual({
       correctedValue: 50,
       method: "identity",
       modelVersion: null,
+      extrapolated: false,
     });
     expect(
       explainCorrection({ model: null, version: 1, reason: "model_damaged" }, [line], reading).fallbackReason,
@@ -131,6 +141,7 @@ describe("chooseCorrection", () => {
       correctedValue: 100,
       method: "custom",
       modelVersion: null,
+      extrapolated: false,
     });
     expect(explainCorrection(model, [line, table], reading).fallbackReason).toBeNull();
     expect(correctByRecord({ method: "polynomial", params: { coefficients: [1, 2, 3] } }, 2)).toBe(17);

@@ -13,6 +13,8 @@ export interface Corrected {
   readonly correctedValue: number;
   readonly method: CorrectionMethod;
   readonly modelVersion: number | null;
+  /** By a model, beyond what it was calibrated on: there it follows the tangent. */
+  readonly extrapolated: boolean;
 }
 
 /** A recorded calibration, as far as it corrects. */
@@ -39,6 +41,8 @@ const METHOD_OF_FORM: Readonly<Record<CalibrationForm, CorrectionMethod>> = {
   parabola: "polynomial",
 };
 
+const NO_MODEL = { modelVersion: null, extrapolated: false } as const;
+
 /**
  * Corrects one reading. The latest calibration with params at its time, where it is a polynomial or a table, is applied as it was
  * given; else the model in force; else the latest line that was given; else the reading stands.
@@ -53,15 +57,20 @@ export function chooseCorrection(
   const given = calibrations.filter(({ params, appliedAtMs }) => params !== null && appliedAtMs <= timestampMs);
   const latest = given.at(-1);
   if (latest !== undefined && latest.method !== "linear")
-    return { correctedValue: correctByRecord(latest, value), method: latest.method, modelVersion: null };
+    return { correctedValue: correctByRecord(latest, value), method: latest.method, ...NO_MODEL };
   if (found !== null && found.model !== null) {
-    const { value: corrected } = correctByModel(found.model, value);
+    const { value: corrected, extrapolated } = correctByModel(found.model, value);
     if (Number.isFinite(corrected))
-      return { correctedValue: corrected, method: METHOD_OF_FORM[found.model.form], modelVersion: found.version };
+      return {
+        correctedValue: corrected,
+        method: METHOD_OF_FORM[found.model.form],
+        modelVersion: found.version,
+        extrapolated,
+      };
   }
   if (latest !== undefined)
-    return { correctedValue: correctByRecord(latest, value), method: "latest_calibration", modelVersion: null };
-  return { correctedValue: value, method: "identity", modelVersion: null };
+    return { correctedValue: correctByRecord(latest, value), method: "latest_calibration", ...NO_MODEL };
+  return { correctedValue: value, method: "identity", ...NO_MODEL };
 }
 
 /** The same for one value now, with why a model did not answer where it did not: for whoever asks. */

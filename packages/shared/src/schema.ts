@@ -327,6 +327,8 @@ export const correctedReadings = pgTable(
     correctedValue: doublePrecision("corrected_value").notNull(),
     method: text("method").notNull(),
     modelVersion: integer("model_version"),
+    /** By a model, beyond what it was calibrated on. */
+    extrapolated: boolean("extrapolated").notNull().default(false),
   },
   (table) => [primaryKey({ columns: [table.sensorId, table.timestamp] })],
 );

@@ -106,13 +106,11 @@ export function correctReadings(parts: {
     for (const { quality, timestampMs, value } of parsed.readings) {
       if (quality === "bad") continue;
       if (repeats.size > 0 && repeats.has(nameOf({ sensorId, timestampMs, sequence: message.sequence }))) continue;
-      const { fallbackReason, correctedValue, method, modelVersion } = explainCorrection(found, calibrations, {
-        timestampMs,
-        value,
-      });
+      const { fallbackReason, ...corrected } = explainCorrection(found, calibrations, { timestampMs, value });
+      const { method } = corrected;
       methods[method] = (methods[method] ?? 0) + 1;
       if (fallbackReason !== null) fallbacks[fallbackReason] = (fallbacks[fallbackReason] ?? 0) + 1;
-      readings.push({ timestampMs, rawValue: value, correctedValue, method, modelVersion });
+      readings.push({ timestampMs, rawValue: value, ...corrected });
     }
     for (const [method, times] of Object.entries(methods)) count(counts, "corrected", [method], times);
     for (const [reason, times] of Object.entries(fallbacks)) count(counts, "fallback", [reason], times);

@@ -17,14 +17,14 @@ export interface CorrectedMessage {
 /** Names what was new only where something was not: nearly always all of it is. */
 const KEEP = `
   with kept as (
-    insert into corrected_readings (sensor_id, timestamp, raw_value, corrected_value, method, model_version)
-    select s, to_timestamp(t / 1000.0), v, c, m, n
-      from unnest($1::int[], $2::float8[], $3::float8[], $4::float8[], $5::text[], $6::int[]) as u(s, t, v, c, m, n)
+    insert into corrected_readings (sensor_id, timestamp, raw_value, corrected_value, method, model_version, extrapolated)
+    select s, to_timestamp(t / 1000.0), v, c, m, n, e
+      from unnest($1::int[], $2::float8[], $3::float8[], $4::float8[], $5::text[], $6::int[], $7::bool[]) as u(s, t, v, c, m, n, e)
     on conflict do nothing
     returning sensor_id, timestamp
   ), counted as (select count(*)::int as n from kept)
   select counted.n, kept.sensor_id, (extract(epoch from kept.timestamp) * 1000)::float8 as timestamp_ms
-    from counted left join kept on counted.n < $7`;
+    from counted left join kept on counted.n < $8`;
 
 /** Which of the messages brought at least one reading that was not corrected before. */
 export async function keepCorrected(
@@ -35,6 +35,7 @@ export async function keepCorrected(
   const [sensorIds, timestamps, raw, corrected, versions]: [number[], number[], number[], number[], (number | null)[]] =
     [[], [], [], [], []];
   const methods: string[] = [];
+  const extrapolated: string[] = [];
   for (const { sensorId, readings } of messages) {
     for (const reading of readings) {
       sensorIds.push(sensorId);
@@ -43,6 +44,7 @@ export async function keepCorrected(
       corrected.push(reading.correctedValue);
       methods.push(reading.method);
       versions.push(reading.modelVersion);
+      extrapolated.push(reading.extrapolated ? "t" : "f");
     }
   }
   const { rows } = await transaction.query<{ n: number; sensor_id: number; timestamp_ms: number }>({
@@ -55,6 +57,7 @@ export async function keepCorrected(
       numbers(corrected),
       words(methods),
       numbers(versions),
+      words(extrapolated),
       sensorIds.length,
     ],
   });
@@ -105,6 +108,8 @@ export function correctedTelling(
     corrected_value: reading.correctedValue,
     method: reading.method,
     model_version: reading.modelVersion,
+    // Said where it is so: it is rare, and this is the busiest subject of all.
+    ...(reading.extrapolated ? { extrapolated: true } : {}),
   }));
   return {
     subject: subjects.corrected(site, key),

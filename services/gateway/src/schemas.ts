@@ -174,6 +174,11 @@ export const Reading = Type.Object({
   timestamp: Time,
   quality: oneOf(QUALITIES),
   corrected_value: nullable(Finite),
+  method: nullable(Type.String({ description: "by which it was corrected; null until it is" })),
+  model_version: nullable(Type.Integer({ description: "of the calibration model that corrected it" })),
+  extrapolated: nullable(
+    Type.Boolean({ description: "beyond what the model was calibrated on: its tangent was followed" }),
+  ),
 });
 export const Bucket = Type.Object({
   timestamp: Time,

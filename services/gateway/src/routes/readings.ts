@@ -1,3 +1,4 @@
+import type { CorrectionMethod } from "@calibration/shared/calibration.ts";
 import { parseMessage, QUALITIES, refuseTooOld, type DeadReason, type Quality } from "@calibration/shared/reading.ts";
 import { READINGS_PER_MESSAGE_MAX, subjects } from "@calibration/shared/topology.ts";
 import { TRACEPARENT_HEADER, traceHeaders, traceparentOf } from "@calibration/shared/trace.ts";
@@ -27,6 +28,9 @@ interface ReadingRow {
   timestamp: Date;
   quality: number;
   corrected_value: number | null;
+  method: CorrectionMethod | null;
+  model_version: number | null;
+  extrapolated: boolean | null;
 }
 
 export const readingBody = (row: ReadingRow) => ({
@@ -35,6 +39,9 @@ export const readingBody = (row: ReadingRow) => ({
   timestamp: row.timestamp.toISOString(),
   quality: QUALITIES[row.quality] as Quality,
   corrected_value: row.corrected_value,
+  method: row.method,
+  model_version: row.model_version,
+  extrapolated: row.extrapolated,
 });
 
 export function readingRoutes(scope: FastifyInstance, parts: Parts): void {
@@ -115,7 +122,8 @@ function rawReadings(
   query: PageQuery,
 ) {
   return listPage<ReadingRow, ReturnType<typeof readingBody>>(pool, query, {
-    columns: "r.sensor_id, r.raw_value, r.timestamp, r.quality, c.corrected_value",
+    columns:
+      "r.sensor_id, r.raw_value, r.timestamp, r.quality, c.corrected_value, c.method, c.model_version, c.extrapolated",
     from: "readings r",
     joins: "left join corrected_readings c on c.sensor_id = r.sensor_id and c.timestamp = r.timestamp",
     where: [

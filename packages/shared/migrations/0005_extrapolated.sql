@@ -1,0 +1,1 @@
+ALTER TABLE "corrected_readings" ADD COLUMN "extrapolated" boolean DEFAULT false NOT NULL;

@@ -101,7 +101,6 @@ it("corrected: one message for each, in its form and order: as measured, by the 
     .toEqual([{ n: 19 }]);
   const { body: trained } = await ask("POST", "/api/model-training/", { sensor_id: 2, model_type: "calibration" });
   expect(trained.results.calibration.status).toBe("trained");
-  // A promotion counts a moment after it is answered; what is stored after it was said meets the new model.
   expect(await said("EVENTS", "events.model.calibration.2", 2)).toEqual([
     { event: "trained", ...trained.results.calibration.model },
     { event: "promoted", ...trained.results.calibration.model },

@@ -3,7 +3,7 @@ import cookie from "@fastify/cookie";
 import helmet from "@fastify/helmet";
 import swagger from "@fastify/swagger";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import type { Bus } from "@calibration/shared/bus.ts";
+import { isBusTrouble, type Bus } from "@calibration/shared/bus.ts";
 import { isDatabaseTrouble } from "@calibration/shared/database.ts";
 import type { Log } from "@calibration/shared/log.ts";
 import { createHttpMetrics } from "@calibration/shared/metrics.ts";
@@ -184,6 +184,10 @@ function problemOf(error: FastifyError, request: FastifyRequest, log: Log): Prob
   if (isDatabaseTrouble(error)) {
     log.warn({ error, path: request.url }, "the database is away");
     return new Problem("unavailable", "the database is away; try again");
+  }
+  if (isBusTrouble(error)) {
+    log.warn({ error, path: request.url }, "NATS is away");
+    return new Problem("unavailable", "NATS is away; try again");
   }
   if (isDataTrouble(error)) {
     log.warn({ error, path: request.url }, "the database cannot hold what a request asked for");

@@ -280,8 +280,10 @@ export function trainingRoutes(scope: FastifyInstance, { pool, bus }: Parts): vo
   async function findRuns(jobId: string): Promise<Run[]> {
     return (
       await pool.query<Run>(
-        "select sensor_id, model_type, status, error, required, available, model_id from training_runs where job_id = $1 order by sensor_id, model_type",
-        [jobId],
+        `select sensor_id, model_type, status, error, required, available, model_id from training_runs
+          where job_id = $1 and finished_at <= clock_timestamp() - make_interval(secs => $2 / 1000.0)
+          order by sensor_id, model_type`,
+        [jobId, FACT_LEAD_MS],
       )
     ).rows;
   }

@@ -72,9 +72,20 @@ it("a sensor is made, changed, listed and deleted, and what contradicts is refus
       false_alarms: { budget_per_month: 2.91, threshold: 5.5, observed_per_month: null, alarms: 0 },
     },
   });
-  expect(await ask("PUT", "/api/sites/nowhere/false-alarm-budget/", { false_alarms_per_month: 1 })).toMatchObject({
-    status: 404,
-  });
+  const nowhere = "/api/sites/nowhere/false-alarm-budget/";
+  expect(await ask("PUT", nowhere, { false_alarms_per_month: 1 })).toMatchObject({ status: 404 });
+  expect(await ask("GET", nowhere)).toMatchObject({ status: 404 });
+  // A site's budget is that of the sensors to come, but for those that bring one of their own.
+  expect((await ask("GET", "/api/sites/main/false-alarm-budget/", undefined, "viewer")).body).toEqual(budget.body);
+  expect((await ask("GET", "/api/sites/north/false-alarm-budget/")).body).toMatchObject({ false_alarms_per_month: 1 });
+  for (const [id, settings, expected] of [
+    [21, {}, 2.91],
+    [22, { false_alarms_per_month: 0.5 }, 0.5],
+  ] as const) {
+    const { body } = await ask("POST", "/api/sensors/", { id, name: "Later", type: "Flow", settings });
+    expect(body.settings.false_alarms_per_month).toBe(expected);
+    await ask("DELETE", `/api/sensors/${id}/`);
+  }
   expect(await ask("PATCH", "/api/sensors/13/", { settings: { time_zone: "Mars/Olympus" } })).toMatchObject({
     status: 422,
   });
@@ -219,6 +230,9 @@ it("readings are posted, kept and read back raw and in buckets; each that cannot
     timestamp: at(10),
     quality: "good",
     corrected_value: 10,
+    method: "identity",
+    model_version: null,
+    extrapolated: false,
   });
   expect(
     (

@@ -76,6 +76,12 @@ export const sensorVersions = pgTable(
   ],
 );
 
+/** What a new sensor of the site begins with. */
+export const siteBudgets = pgTable("site_budgets", {
+  site: text("site").primaryKey(),
+  falseAlarmsPerMonth: doublePrecision("false_alarms_per_month").notNull(),
+});
+
 /** `raw_value` is not stored: it is the mean of the readings before `applied_at`, and a back-fill may still bring them. */
 export const calibrations = pgTable(
   "calibrations",

@@ -416,6 +416,13 @@ const Figure = Type.Object({
   samples: count,
   reason: nullable(Type.String({ description: "why there is no value" })),
 });
+const FalseAlarmsOfMany = Type.Object({
+  sensors: count,
+  promised_per_month: Finite,
+  sensor_days: Type.Number({ description: "how long they were watched, at most 30 days each" }),
+  promised_in_these_days: Finite,
+  alarms_in_these_days: Type.Integer({ description: "of the novelty detector, true ones included: an upper bound" }),
+});
 export const Analytics = Type.Object({
   anomaly_detection_rate: Figure,
   drift_prediction_accuracy: Figure,
@@ -429,6 +436,10 @@ export const Analytics = Type.Object({
     by_type: counts,
     by_severity: counts,
     by_day: counts,
+  }),
+  false_alarms: Type.Object({
+    ...FalseAlarmsOfMany.properties,
+    by_site: Type.Record(Type.String(), FalseAlarmsOfMany),
   }),
   models: Type.Object({ total: count, by_type: counts, due: count }),
   training: Type.Object({ runs: count, failed: count, short_of_data: count }),
@@ -461,10 +472,10 @@ export const AuditLine = Type.Object({
   status: Type.Integer(),
   detail: Type.Unknown(),
 });
-export const BudgetSet = Type.Object({
+export const Budget = Type.Object({
   site: Type.String(),
-  false_alarms_per_month: Type.Number(),
-  sensors: Type.Integer({ description: "how many it was set for" }),
+  false_alarms_per_month: Type.Number({ description: "what a new sensor of the site begins with" }),
+  sensors: Type.Integer({ description: "how many the site has; a PUT sets it for each of them" }),
 });
 export const Alive = Type.Object({ status: Type.Literal("alive") });
 export const Readiness = Type.Object({

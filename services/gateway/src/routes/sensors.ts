@@ -2,7 +2,7 @@ import { say } from "@calibration/shared/bus.ts";
 import { isTimeZone } from "@calibration/models/calendar.ts";
 import { inTransaction } from "@calibration/shared/database.ts";
 import { FACT_LEAD_MS } from "@calibration/shared/facts.ts";
-import { SETTINGS_DEFAULTS, UNIT_OF_TYPE, type SensorBody } from "@calibration/shared/sensor.ts";
+import { SETTINGS_DEFAULTS, UNIT_OF_TYPE, type SensorBody, type SensorSettings } from "@calibration/shared/sensor.ts";
 import { subjects, TOKEN_PATTERN } from "@calibration/shared/topology.ts";
 import type { FastifyInstance } from "fastify";
 import { randomUUID } from "node:crypto";
@@ -11,7 +11,7 @@ import type pg from "pg";
 import { Type, type Static } from "typebox";
 import { listPage, pageQuery } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
-import { FalseAlarmsPerMonth, IdParams, listOf, Sensor, SensorChange, SensorToCreate } from "../schemas.ts";
+import { Budget, FalseAlarmsPerMonth, IdParams, listOf, Sensor, SensorChange, SensorToCreate } from "../schemas.ts";
 import {
   bodyToKeep,
   findSensor,
@@ -109,6 +109,21 @@ export function sensorRoutes(scope: FastifyInstance, { pool, bus }: Parts): void
     },
   );
 
+  app.get(
+    "/api/sites/:site/false-alarm-budget",
+    { config: { access: "read" }, schema: { params: Type.Object({ site: Type.String() }), response: { 200: Budget } } },
+    async ({ params: { site }, identity }) => {
+      const { rows } = await pool.query<{ budget: number | null; sensors: number }>(
+        `select (select false_alarms_per_month from site_budgets where site = $1) as budget,
+                (select count(*)::int from sensors where site = $1) as sensors`,
+        [site],
+      );
+      const { budget, sensors } = rows[0]!;
+      if (!maySee(identity, site) || sensors === 0) throw new Problem("not_found", `there is no site ${site}`);
+      return { site, false_alarms_per_month: budget ?? SETTINGS_DEFAULTS.false_alarms_per_month, sensors };
+    },
+  );
+
   app.put(
     "/api/sites/:site/false-alarm-budget",
     {
@@ -116,11 +131,13 @@ export function sensorRoutes(scope: FastifyInstance, { pool, bus }: Parts): void
       schema: {
         params: Type.Object({ site: Type.String() }),
         body: Type.Object({ false_alarms_per_month: FalseAlarmsPerMonth }, { additionalProperties: false }),
+        response: { 200: Budget },
       },
     },
     async ({ params: { site }, body, identity }) => {
       if (!maySee(identity, site)) throw new Problem("not_found", `there is no site ${site}`);
       const ids = await inTransaction(pool, async (client) => {
+        await lockBudget(client, site);
         const { rows } = await client.query<SensorRow>("select * from sensors where site = $1 order by id for update", [
           site,
         ]);
@@ -130,9 +147,14 @@ export function sensorRoutes(scope: FastifyInstance, { pool, bus }: Parts): void
           await client.query("update sensors set settings = $2 where id = $1", [row.id, JSON.stringify(next.settings)]);
           await keepVersion(client, row.id, row, next, false);
         }
+        if (rows.length === 0) throw new Problem("not_found", `there is no site ${site}`);
+        await client.query(
+          `insert into site_budgets (site, false_alarms_per_month) values ($1, $2)
+           on conflict (site) do update set false_alarms_per_month = excluded.false_alarms_per_month`,
+          [site, body.false_alarms_per_month],
+        );
         return rows.map(({ id }) => id);
       });
-      if (ids.length === 0) throw new Problem("not_found", `there is no site ${site}`);
       await pause(FACT_LEAD_MS);
       for (const id of ids) await tell("changed", sensorBody(await findSensor(pool, id, identity)));
       return { site, ...body, sensors: ids.length };
@@ -219,7 +241,7 @@ async function insert(client: pg.PoolClient, body: Static<typeof SensorToCreate>
     ...pickBody(body),
     name: body.name,
     type: body.type,
-    settings: { ...SETTINGS_DEFAULTS, ...body.settings },
+    settings: { ...SETTINGS_DEFAULTS, ...(await findBudget(client, site)), ...body.settings },
   };
   await client.query(
     "insert into sensors (id, key, site, name, type, unit, range_min, range_max, expected_interval_s, baseline, settings) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -239,6 +261,22 @@ async function insert(client: pg.PoolClient, body: Static<typeof SensorToCreate>
   );
   await keepVersion(client, id, { site, key }, kept, false);
   return id;
+}
+
+/** A sensor that is made while the budget of its site is set begins with the one or gets the other. */
+const lockBudget = (client: pg.PoolClient, site: string) =>
+  client.query("select pg_advisory_xact_lock(hashtext('false alarm budget'), hashtext($1))", [site]);
+
+async function findBudget(
+  client: pg.PoolClient,
+  site: string,
+): Promise<Pick<SensorSettings, "false_alarms_per_month"> | undefined> {
+  await lockBudget(client, site);
+  const { rows } = await client.query<Pick<SensorSettings, "false_alarms_per_month">>(
+    "select false_alarms_per_month from site_budgets where site = $1",
+    [site],
+  );
+  return rows[0];
 }
 
 async function nextId(client: pg.PoolClient): Promise<number> {

@@ -277,6 +277,7 @@ export function trainingRoutes(scope: FastifyInstance, { pool, bus }: Parts): vo
     return rows.map(({ id }) => id);
   }
 
+  /** A run is over once what it promoted counts: whoever publishes after the answer is judged by it. */
   async function findRuns(jobId: string): Promise<Run[]> {
     return (
       await pool.query<Run>(

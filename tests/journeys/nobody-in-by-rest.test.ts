@@ -39,6 +39,8 @@ it("a token fenced to one site meets nothing of another, by whichever id or key"
     ["GET", "/api/sensors/2/drift-prediction/"],
     ["POST", "/api/sensors/2/correct/", { raw_value: 1 }],
     ["GET", "/api/events/?sensor_id=2"],
+    ["GET", "/api/sites/b/false-alarm-budget/"],
+    ["PUT", "/api/sites/b/false-alarm-budget/", { false_alarms_per_month: 1 }],
     ["DELETE", `/api/tokens/${theirs.id}/`],
   ];
   for (const [method, path, body] of unseen)

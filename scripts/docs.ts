@@ -1,6 +1,6 @@
 /** `npm run docs`: writes the papers that follow from the code. A test holds them to it. */
 import { conversations, PARTITIONS_DEFAULT, streams } from "@calibration/shared/topology.ts";
-import { commonKnobs, type Knob } from "@calibration/shared/config.ts";
+import { commonKnobs, modelKnobs, type Knob } from "@calibration/shared/config.ts";
 import { writeFileSync } from "node:fs";
 import { knobs as gatewayKnobs } from "../services/gateway/src/config.ts";
 import { knobs as trainerKnobs } from "../services/trainer/src/config.ts";
@@ -88,6 +88,10 @@ problem in one error. What Docker Compose sets is in \`.env.example\`.
 ## Every service
 
 ${table(heading, rows(commonKnobs))}
+
+## anomaly, drift and calibration
+
+${table(heading, rows(only(modelKnobs)))}
 
 ## gateway
 

@@ -23,6 +23,7 @@ export interface Endpoints {
 const PASSED_ON = [
   "LOG_LEVEL",
   "READINGS_RETENTION_DAYS",
+  "MODEL_CACHE_MB",
   "REQUESTS_PER_MINUTE",
   "PUBLIC_URL",
   "TRAINER_SCHEDULE",

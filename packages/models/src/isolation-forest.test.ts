@@ -2,11 +2,13 @@ import { IsolationForest as MlIsolationForest } from "ml-isolation-forest";
 import { describe, expect, it } from "vitest";
 import {
   averagePathLength,
+  createForestReader,
   decodeIsolationForest,
   encodeIsolationForest,
   expectedValue,
   explainReading,
   fitIsolationForest,
+  heldBytes,
   scoreReading,
   scoreRows,
   type IsolationForest,
@@ -111,6 +113,30 @@ describe("encodeIsolationForest", () => {
     const bytes = encodeIsolationForest(fitIsolationForest(aSignal(50), { trees: 3, subsample: 16 }));
     for (let length = 0; length < bytes.length; length++)
       expect(() => decodeIsolationForest(bytes.subarray(0, length))).toThrow(RangeError);
+  });
+});
+
+describe("createForestReader", () => {
+  it("reads forests that score and explain as ever, and hold little of it", () => {
+    const payloads = [1, 2, 3].map((seed) => encodeIsolationForest(fitIsolationForest(aSignal(500), { seed })));
+    const read = createForestReader(1);
+    const small = payloads.map(read);
+    const before = heldBytes(small[0]!);
+    // In turns, so that each has to be opened again and again.
+    for (let hour = 0; hour < 24; hour++) {
+      for (const [i, forest] of small.entries()) {
+        const whole = decodeIsolationForest(payloads[i]!);
+        expect(scoreReading(forest, 20 + hour, hour, 2)).toBe(scoreReading(whole, 20 + hour, hour, 2));
+        expect(expectedValue(forest, hour, 2)).toEqual(expectedValue(whole, hour, 2));
+        expect(explainReading(forest, 20 + hour, hour, 2)).toEqual(explainReading(whole, 20 + hour, hour, 2));
+        expect(forest.threshold).toBe(whole.threshold);
+      }
+    }
+    const { breakpoints, scores, grid } = small[0]!.slots[48]!;
+    const oneHour = breakpoints.byteLength + scores.byteLength + grid.byteLength;
+    expect(before).toBeGreaterThan(payloads[0]!.byteLength);
+    expect(heldBytes(small[0]!)).toBeGreaterThan(before + oneHour);
+    expect(() => read(payloads[0]!.subarray(0, 100))).toThrow(RangeError);
   });
 });
 

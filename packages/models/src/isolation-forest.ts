@@ -296,14 +296,15 @@ export function explainReading(
   hour: number,
   weekday: number,
 ): { feature: (typeof FEATURES)[number]; share: number }[] {
+  const { roots, feature, split, left, size } = forest;
   const row = [value, hour, weekday];
   const earned = new Float64Array(COLUMNS);
-  for (const root of forest.roots) {
+  for (const root of roots) {
     let node = root;
-    while (forest.feature[node] !== LEAF) {
-      const column = forest.feature[node]!;
-      const child = forest.left[node]! + (row[column]! > forest.split[node]! ? 1 : 0);
-      const bits = Math.log2(forest.size[node]! / Math.max(1, forest.size[child]!)) - 1;
+    while (feature[node] !== LEAF) {
+      const column = feature[node]!;
+      const child = left[node]! + (row[column]! > split[node]! ? 1 : 0);
+      const bits = Math.log2(size[node]! / Math.max(1, size[child]!)) - 1;
       if (bits > 0) earned[column]! += bits;
       node = child;
     }
@@ -327,7 +328,18 @@ interface Slot {
 const GRID_CELLS = 256;
 
 function slotOf(forest: IsolationForest, hour: number, weekday: number): Slot {
-  return (forest.slots[weekday * 24 + hour] ??= compileSlot(forest, hour, weekday));
+  return forest.slots[weekday * 24 + hour] ?? keepSlot(forest, hour, weekday);
+}
+
+/** What the compiled hours of a forest take. */
+const bytesOfSlots = new WeakMap<IsolationForest["slots"], number>();
+
+function keepSlot(forest: IsolationForest, hour: number, weekday: number): Slot {
+  const slot = compileSlot(forest, hour, weekday);
+  forest.slots[weekday * 24 + hour] = slot;
+  const bytes = slot.breakpoints.byteLength + slot.scores.byteLength + slot.grid.byteLength;
+  bytesOfSlots.set(forest.slots, (bytesOfSlots.get(forest.slots) ?? 0) + bytes);
+  return slot;
 }
 
 function indexIn({ breakpoints, grid, gridFrom, cellsPerUnit }: Slot, value: number): number {
@@ -339,7 +351,8 @@ function indexIn({ breakpoints, grid, gridFrom, cellsPerUnit }: Slot, value: num
 
 function compileSlot(forest: IsolationForest, hour: number, weekday: number): Slot {
   const { feature, split, left, roots } = forest;
-  const { values, places, changes, touched } = valueSplits(forest);
+  const { values, places } = valueSplits(forest);
+  const { changes, touched } = scratchOf(values.length);
   // Each tree is walked in the order of the value; where its path length changes, it leaves that change at the split's place.
   let base = 0;
   let count = 0;
@@ -410,9 +423,14 @@ interface ValueSplits {
   readonly values: Float32Array;
   /** For each node that splits on the value, where in `values`. */
   readonly places: Uint32Array;
-  /** All 0 between two slots: changes of the summed path length, and where there are any. */
-  readonly changes: Float64Array;
-  readonly touched: Uint8Array;
+}
+
+/** All 0 between two slots: changes of the summed path length, and where there are any. */
+let scratch = { changes: new Float64Array(0), touched: new Uint8Array(0) };
+
+function scratchOf(places: number): typeof scratch {
+  if (scratch.changes.length < places) scratch = { changes: new Float64Array(places), touched: new Uint8Array(places) };
+  return scratch;
 }
 
 const splitsOfForests = new WeakMap<Float32Array, ValueSplits>();
@@ -424,12 +442,7 @@ function valueSplits({ feature, split }: IsolationForest): ValueSplits {
   const values = sorted.filter((value, i) => i === 0 || value !== sorted[i - 1]);
   const places = new Uint32Array(split.length);
   for (let node = 0; node < split.length; node++) if (feature[node] === 0) places[node] = placeOf(values, split[node]!);
-  const fresh = {
-    values,
-    places,
-    changes: new Float64Array(values.length),
-    touched: new Uint8Array(values.length),
-  };
+  const fresh = { values, places };
   splitsOfForests.set(split, fresh);
   return fresh;
 }
@@ -523,52 +536,118 @@ export function decodeIsolationForest(bytes: Uint8Array): IsolationForest {
   const count = view.getUint32(32, true);
   if (count > bytes.length || count > trees * (2 * subsample - 1))
     throw new RangeError(`a forest of ${trees} trees cannot have ${count} nodes`);
-  const forest: IsolationForest = {
-    settings,
-    subsample,
-    threshold: view.getFloat64(24, true),
-    roots: new Int32Array(trees),
-    feature: new Uint8Array(count),
-    split: new Float32Array(count),
-    left: new Int32Array(count),
-    size: new Uint16Array(count),
-    slots: [],
-  };
+  const threshold = view.getFloat64(24, true);
+  return { settings, subsample, threshold, slots: [], ...readNodes(view, trees, subsample, count) };
+}
+
+function readNodes(view: DataView, trees: number, subsample: number, count: number): Nodes {
+  const roots = new Int32Array(trees);
+  const feature = new Uint8Array(count);
+  const split = new Float32Array(count);
+  const left = new Int32Array(count);
+  const size = new Uint16Array(count);
   const leafPath = pathLengths(subsample);
+  const stackNode = new Int32Array(STACK_DEPTH_MAX + 1);
+  const stackDepth = new Int32Array(STACK_DEPTH_MAX + 1);
   let o = HEADER_BYTES;
   let nodes = 0;
   for (let tree = 0; tree < trees; tree++) {
-    forest.roots[tree] = nodes;
-    const readNode = (node: number, depth: number): number => {
+    roots[tree] = nodes;
+    stackNode[0] = nodes++;
+    stackDepth[0] = 0;
+    let open = 1;
+    let held = 0;
+    while (open > 0) {
+      open--;
+      const node = stackNode[open]!;
+      const depth = stackDepth[open]!;
       if (node >= count || depth >= STACK_DEPTH_MAX) throw new RangeError("a forest's nodes do not add up");
       const byte = view.getUint8(o++);
       const column = byte & 3;
       if (column === 3) {
-        let size = byte >> 2;
-        if (size === LONG_SIZE) {
-          size = view.getUint16(o, true);
+        let leafSize = byte >> 2;
+        if (leafSize === LONG_SIZE) {
+          leafSize = view.getUint16(o, true);
           o += 2;
         }
-        if (size < 1 || size > subsample) throw new RangeError("a leaf holds more readings than its tree");
-        forest.feature[node] = LEAF;
-        forest.size[node] = size;
-        forest.split[node] = depth + leafPath[size]!;
-        return size;
+        if (leafSize < 1 || leafSize > subsample) throw new RangeError("a leaf holds more readings than its tree");
+        held += leafSize;
+        feature[node] = LEAF;
+        size[node] = leafSize;
+        split[node] = depth + leafPath[leafSize]!;
+        continue;
       }
-      forest.feature[node] = column;
+      feature[node] = column;
       if (column === 0) {
-        forest.split[node] = view.getFloat32(o, true);
+        split[node] = view.getFloat32(o, true);
         o += 4;
-      } else forest.split[node] = byte >> 2;
-      const left = nodes;
+      } else split[node] = byte >> 2;
+      left[node] = nodes;
+      // The left one is read first.
+      stackNode[open] = nodes + 1;
+      stackDepth[open++] = depth + 1;
+      stackNode[open] = nodes;
+      stackDepth[open++] = depth + 1;
       nodes += 2;
-      forest.left[node] = left;
-      const size = readNode(left, depth + 1) + readNode(left + 1, depth + 1);
-      forest.size[node] = size;
-      return size;
-    };
-    if (readNode(nodes++, 0) !== subsample) throw new RangeError("a tree's leaves do not add up");
+    }
+    if (held !== subsample) throw new RangeError("a tree's leaves do not add up");
   }
-  if (nodes !== count || o !== bytes.length) throw new RangeError("a forest has bytes left over");
-  return forest;
+  if (nodes !== count || o !== view.byteLength) throw new RangeError("a forest has bytes left over");
+  // Children stand behind their parent.
+  for (let node = count - 1; node >= 0; node--)
+    if (feature[node] !== LEAF) size[node] = size[left[node]!]! + size[left[node]! + 1]!;
+  return { roots, feature, split, left, size };
 }
+
+/**
+ * Reads forests that are kept by the thousand: each holds its payload and the hours it was asked about, about 48 KB instead
+ * of 400, and all of them together the nodes of the `openMax` forests that were last compiled or explained.
+ *
+ * @example
+ * const read = createForestReader(64);
+ * scoreReading(read(payload), 21.4, 9, 0); // as that of decodeIsolationForest(payload)
+ */
+export function createForestReader(openMax: number): (payload: Uint8Array) => IsolationForest {
+  const opened = new Map<Uint8Array, Nodes>();
+  const open = (payload: Uint8Array): Nodes => {
+    const nodes = opened.get(payload) ?? decodeIsolationForest(payload);
+    opened.delete(payload);
+    opened.set(payload, nodes);
+    if (opened.size > openMax) opened.delete(opened.keys().next().value!);
+    return nodes;
+  };
+  return (payload) => {
+    const { settings, subsample, threshold } = open(payload) as IsolationForest;
+    const forest: IsolationForest = {
+      settings,
+      subsample,
+      threshold,
+      slots: [],
+      get roots() {
+        return open(payload).roots;
+      },
+      get feature() {
+        return open(payload).feature;
+      },
+      get split() {
+        return open(payload).split;
+      },
+      get left() {
+        return open(payload).left;
+      },
+      get size() {
+        return open(payload).size;
+      },
+    };
+    payloads.set(forest.slots, payload.byteLength);
+    return forest;
+  };
+}
+
+const payloads = new WeakMap<IsolationForest["slots"], number>();
+/** Its slots' array, records and views, beside what they hold. */
+const FOREST_OBJECTS_BYTES = 2_000;
+
+/** What a forest of {@link createForestReader} holds, bytes, without its nodes. */
+export const heldBytes = ({ slots }: IsolationForest): number =>
+  (payloads.get(slots) ?? 0) + (bytesOfSlots.get(slots) ?? 0) + FOREST_OBJECTS_BYTES;

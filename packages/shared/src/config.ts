@@ -111,3 +111,15 @@ export const commonKnobs = {
   ),
   partitions: integer("PARTITIONS", "into how many partitions a new READINGS stream is divided", 16, 1, 1024),
 } as const;
+
+/** And the services that use models. */
+export const modelKnobs = {
+  ...commonKnobs,
+  modelCacheMegabytes: integer(
+    "MODEL_CACHE_MB",
+    "megabytes of models that a replica holds; those used longest ago are read again when they are needed",
+    256,
+    8,
+    65_536,
+  ),
+} as const;

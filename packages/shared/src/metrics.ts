@@ -207,9 +207,10 @@ function combinations(labels: Record<string, readonly string[]>): Record<string,
 }
 
 /** The decoded models that a replica holds. */
-export function createModelCacheMetrics(registry: Registry, held: () => number) {
+export function createModelCacheMetrics(registry: Registry, held: { models(): number; bytes(): number }) {
   const registers = [registry];
-  gauge("calibration_model_cache_models", "Models in the cache", registers, (set) => set({}, held()));
+  gauge("calibration_model_cache_models", "Models in the cache", registers, (set) => set({}, held.models()));
+  gauge("calibration_model_cache_bytes", "What they hold in memory, about", registers, (set) => set({}, held.bytes()));
   const lookups = new Counter({
     name: "calibration_model_cache_lookups_total",
     help: "Models asked for, one a batch and model, by whether they were in the cache",

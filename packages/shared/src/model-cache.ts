@@ -10,18 +10,25 @@ import type { Log } from "./log.ts";
 import { createModelCacheMetrics } from "./metrics.ts";
 import type { FallbackReason, ModelType } from "./model.ts";
 
-const MODELS_MAX = 2_000;
-const RECHECK_MS = 20_000;
-/** A recheck compares at most this many artifacts with their checksum, in turn. */
-const RECHECKED_MAX = 200;
+const RECHECK_MS = 40_000;
+/** A recheck compares at most this many artifacts with their checksum, in turn; as many are read at once. */
+const AT_ONCE_MAX = 200;
+const MEGABYTE = 1024 ** 2;
+/** A decoded model is so much larger than its artifact, where it does not say how large it is. */
+const DECODED_TIMES = 4;
+const ENTRY_BYTES = 1_000;
 
 export type CachedModel<M> = { model: M; version: number } | { model: null; version: number; reason: FallbackReason };
 
+/** The models of a batch: they stay while it is worked on, whatever else is loaded meanwhile. */
+export interface HeldModels<M> {
+  /** Null for a model that was not asked for. */
+  get(modelId: number): CachedModel<M> | null;
+}
+
 export interface ModelCache<M> extends AsyncDisposable {
   /** Reads those that are not in the cache. */
-  load(modelIds: Iterable<number>): Promise<void>;
-  /** A model that was loaded; null when it is none of these. */
-  get(modelId: number): CachedModel<M> | null;
+  load(modelIds: Iterable<number>): Promise<HeldModels<M>>;
 }
 
 interface ArtifactRow {
@@ -36,16 +43,50 @@ export function createModelCache<M>(parts: {
   pool: Pick<Pool, "query">;
   /** @throws with `code` `model_damaged` or `model_incompatible` */
   decode(artifact: Uint8Array): M;
+  /** What a model holds by now, bytes; it may grow while it is used. */
+  bytesOf?(model: M): number;
+  /** Beyond it those used longest ago are forgotten. */
+  megabytesMax: number;
   log: Log;
   registry: Registry;
 }): ModelCache<M> {
-  const cached = new Map<number, CachedModel<M>>();
-  const metrics = createModelCacheMetrics(parts.registry, () => cached.size);
+  /** The one used last comes last. */
+  const cached = new Map<number, Entry<M>>();
+  let bytes = 0;
+  const metrics = createModelCacheMetrics(parts.registry, { models: () => cached.size, bytes: () => bytes });
+
+  const keep = (id: number, found: CachedModel<M>, artifactBytes: number) => {
+    forget(id);
+    const entry: Entry<M> = { found, artifactBytes, bytes: 0 };
+    cached.set(id, entry);
+    weigh(entry);
+  };
+  const forget = (id: number) => {
+    bytes -= cached.get(id)?.bytes ?? 0;
+    cached.delete(id);
+  };
+  const weigh = (entry: Entry<M>) => {
+    const { model } = entry.found;
+    const held = model === null ? 0 : (parts.bytesOf?.(model) ?? DECODED_TIMES * entry.artifactBytes);
+    bytes += held + ENTRY_BYTES - entry.bytes;
+    entry.bytes = held + ENTRY_BYTES;
+  };
+  const used = (id: number, entry: Entry<M>) => {
+    cached.delete(id);
+    cached.set(id, entry);
+    weigh(entry);
+  };
+  const forgetTheOldest = () => {
+    for (const id of cached.keys()) {
+      if (bytes <= parts.megabytesMax * MEGABYTE) return;
+      forget(id);
+    }
+  };
 
   const refuse = (row: { id: number; version: number }, reason: FallbackReason, detail: string) => {
     parts.log.error({ modelId: row.id, version: row.version, type: parts.type, reason, detail }, "model refused");
     metrics.refused.inc({ reason });
-    cached.set(row.id, { model: null, version: row.version, reason });
+    keep(row.id, { model: null, version: row.version, reason }, 0);
   };
 
   const open = (row: ArtifactRow) => {
@@ -54,7 +95,9 @@ export function createModelCache<M>(parts: {
       return;
     }
     try {
-      cached.set(row.id, { model: parts.decode(row.artifact), version: row.version });
+      // Its own bytes, for a model may hold on to them: those of the row are a part of a larger piece of the connection's.
+      const artifact = new Uint8Array(row.artifact);
+      keep(row.id, { model: parts.decode(artifact), version: row.version }, artifact.byteLength);
     } catch (error) {
       const code = (error as { code?: unknown }).code;
       refuse(row, code === "model_incompatible" ? code : "model_damaged", (error as Error).message);
@@ -62,9 +105,9 @@ export function createModelCache<M>(parts: {
   };
 
   const recheck = async () => {
-    const ids = [...cached].filter(([, one]) => one.model !== null).map(([id]) => id);
-    for (let start = 0; start < ids.length; start += RECHECKED_MAX) {
-      const part = ids.slice(start, start + RECHECKED_MAX);
+    const ids = [...cached].filter(([, { found }]) => found.model !== null).map(([id]) => id);
+    for (let start = 0; start < ids.length; start += AT_ONCE_MAX) {
+      const part = ids.slice(start, start + AT_ONCE_MAX);
       const sound = await parts.pool.query<{ id: number }>(
         "select id from model_artifacts where id = any($1::int8[]) and encode(sha256(artifact), 'hex') = sha256",
         [part],
@@ -73,7 +116,7 @@ export function createModelCache<M>(parts: {
       for (const id of part) {
         const one = cached.get(id);
         if (!soundIds.has(id) && one !== undefined)
-          refuse({ id, version: one.version }, "model_damaged", "damaged while in use");
+          refuse({ id, version: one.found.version }, "model_damaged", "damaged while in use");
       }
     }
   };
@@ -84,31 +127,41 @@ export function createModelCache<M>(parts: {
 
   return {
     async load(modelIds) {
-      const wanted = new Set(modelIds);
-      const missing = [...wanted].filter((id) => !cached.has(id));
-      metrics.lookups.inc({ result: "hit" }, wanted.size - missing.length);
-      if (missing.length === 0) return;
-      while (cached.size + missing.length > MODELS_MAX && cached.size > 0) cached.delete(cached.keys().next().value!);
-      const found = await parts.pool.query<ArtifactRow>(
-        "select id, version, sha256, artifact from model_artifacts where id = any($1::int8[])",
-        [missing],
-      );
-      metrics.lookups.inc({ result: "miss" }, missing.length);
-      for (const row of found.rows) open(row);
-      for (const id of missing)
-        if (!cached.has(id)) cached.set(id, { model: null, version: 0, reason: "model_missing" });
-    },
-    get(modelId) {
-      const found = cached.get(modelId) ?? null;
-      if (found !== null) {
-        // The one used last is the last to go.
-        cached.delete(modelId);
-        cached.set(modelId, found);
+      const held = new Map<number, CachedModel<M>>();
+      const missing: number[] = [];
+      for (const id of new Set(modelIds)) {
+        const entry = cached.get(id);
+        if (entry === undefined) missing.push(id);
+        else {
+          held.set(id, entry.found);
+          used(id, entry);
+        }
       }
-      return found;
+      metrics.lookups.inc({ result: "hit" }, held.size);
+      metrics.lookups.inc({ result: "miss" }, missing.length);
+      for (let start = 0; start < missing.length; start += AT_ONCE_MAX) {
+        const part = missing.slice(start, start + AT_ONCE_MAX);
+        const found = await parts.pool.query<ArtifactRow>(
+          "select id, version, sha256, artifact from model_artifacts where id = any($1::int8[])",
+          [part],
+        );
+        for (const row of found.rows) open(row);
+        for (const id of part) {
+          if (!cached.has(id)) keep(id, { model: null, version: 0, reason: "model_missing" }, 0);
+          held.set(id, cached.get(id)!.found);
+        }
+      }
+      forgetTheOldest();
+      return { get: (modelId) => held.get(modelId) ?? null };
     },
     async [Symbol.asyncDispose]() {
       clearInterval(rechecking);
     },
   };
+}
+
+interface Entry<M> {
+  found: CachedModel<M>;
+  artifactBytes: number;
+  bytes: number;
 }

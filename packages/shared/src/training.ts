@@ -59,7 +59,7 @@ const FIND_DUE = `
       from sensors s cross join types t
       left join sensor_latest l on l.sensor_id = s.id
       left join lateral (
-        select a.id, a.trained_at, a.params, a.samples, case when length(a.artifact) > 4 then get_byte(a.artifact, 4) <> $5::int else true end as format_problem
+        select a.id, a.trained_at, a.params, a.samples, case when length(a.artifact) > 4 then get_byte(substring(a.artifact from 5 for 1), 0) <> $5::int else true end as format_problem
           from model_artifacts a where a.sensor_id = s.id and a.model_type = t.model_type and a.current) m on true
   )
   select sensor_id, model_type,

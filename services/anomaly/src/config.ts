@@ -1,5 +1,5 @@
-import { commonKnobs, readKnobs, type Env } from "@calibration/shared/config.ts";
+import { modelKnobs, readKnobs, type Env } from "@calibration/shared/config.ts";
 
-export const knobs = commonKnobs;
+export const knobs = modelKnobs;
 
 export const readConfig = (env: Env) => readKnobs(knobs, env);

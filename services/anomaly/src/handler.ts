@@ -6,7 +6,7 @@ import { admit, isReading, refreshFor, type Admitted } from "@calibration/shared
 import type { Facts, SensorAt } from "@calibration/shared/facts.ts";
 import type { Batch, Heard, PartitionHandler, Position } from "@calibration/shared/hear.ts";
 import { count, type Counts } from "@calibration/shared/metrics.ts";
-import type { ModelCache } from "@calibration/shared/model-cache.ts";
+import type { HeldModels, ModelCache } from "@calibration/shared/model-cache.ts";
 import { findRepeats, nameOf, type Placed } from "@calibration/shared/repeats.ts";
 import type { Pool } from "pg";
 import {
@@ -39,6 +39,9 @@ import {
 /** The large state is written when this much of the log has passed since. */
 const SNAPSHOT_READINGS = 50_000;
 const SNAPSHOT_MS = 60_000;
+/** So many of a partition's sensors are held between two snapshots, about 65 KB each; the others are read again when they are heard. */
+const SENSORS_HELD_MAX = 500;
+
 interface Resolution {
   sensor_id: number;
   site: string;
@@ -63,14 +66,17 @@ export function judgeReadings(parts: {
   position: Position;
   pool: Pool;
   facts: Facts;
-  models: Pick<ModelCache<IsolationForest>, "load" | "get">;
+  models: Pick<ModelCache<IsolationForest>, "load">;
   retentionDays: number;
 }): PartitionHandler {
-  const { partition, pool, facts, models } = parts;
+  const { partition, pool, facts } = parts;
   const sensors = new Map<number, Sensor>();
   const calendars = new Map<string, Calendar>();
+  /** Those of the batch. */
+  let models: HeldModels<IsolationForest> = { get: () => null };
   let readingsSinceSnapshot = 0;
   let snapshotAt = performance.now();
+  let snapshot = false;
 
   return {
     async decide(batch) {
@@ -90,7 +96,7 @@ export function judgeReadings(parts: {
         else attendResolutionOf(message, touched, resolutionsOfOld);
       }
 
-      const snapshot = readingsSinceSnapshot >= SNAPSHOT_READINGS || performance.now() - snapshotAt >= SNAPSHOT_MS;
+      snapshot = readingsSinceSnapshot >= SNAPSHOT_READINGS || performance.now() - snapshotAt >= SNAPSHOT_MS;
       return async (transaction) => {
         const ids = await keepAttended(transaction, partition, [...touched.values()]);
         const resolved = await resolveKept(transaction, resolutionsOfOld, batch);
@@ -104,6 +110,10 @@ export function judgeReadings(parts: {
           snapshot,
         };
       };
+    },
+
+    committed() {
+      if (snapshot) forgetTheQuiet();
     },
 
     async refold(batch) {
@@ -177,7 +187,7 @@ export function judgeReadings(parts: {
       }
     }
     const modelIds = admitted.flatMap(({ sensor }) => sensor!.model("anomaly")?.modelId ?? []);
-    await models.load(modelIds);
+    models = await parts.models.load(modelIds);
     return overdue;
   }
 
@@ -320,6 +330,12 @@ export function judgeReadings(parts: {
     const attended = touch({ sensorId: resolution.sensor_id, site: resolution.site, key: resolution.key }, touched);
     attended.changes.push(...mark(message, [change]));
     if (sensor !== null) attended.lookMs = nextLookMs(known.attention, known.memory, sensor.body);
+  }
+
+  /** After a snapshot the tables know as much of a sensor as this replica does. */
+  function forgetTheQuiet(): void {
+    const quiet = [...sensors].filter(([, one]) => !one.dirty).toSorted(([, a], [, b]) => a.folded - b.folded);
+    for (const [sensorId] of quiet.slice(0, Math.max(0, sensors.size - SENSORS_HELD_MAX))) sensors.delete(sensorId);
   }
 
   async function writeSnapshot(transaction: Parameters<typeof keepMemories>[0], position: number): Promise<void> {

@@ -5,7 +5,7 @@
  *   keeps  anomalies, sensor_status, and its own state: anomaly_state, novelty_snapshots
  */
 import { decodeArtifact } from "@calibration/models/artifact.ts";
-import { decodeIsolationForest } from "@calibration/models/isolation-forest.ts";
+import { createForestReader, heldBytes } from "@calibration/models/isolation-forest.ts";
 import { createFacts } from "@calibration/shared/facts.ts";
 import { untilStopped } from "@calibration/shared/lifetime.ts";
 import { createLog } from "@calibration/shared/log.ts";
@@ -14,15 +14,21 @@ import { openPlumbing, openStreamService } from "@calibration/shared/service.ts"
 import { readConfig } from "./config.ts";
 import { judgeReadings } from "./handler.ts";
 
+/** About 400 KB each: those whose hour has just changed, or whose flags are explained. */
+const FORESTS_OPEN_MAX = 64;
+
 const config = readConfig(process.env);
 const log = createLog("anomaly", config.logLevel);
 
 await using plumbing = await openPlumbing("anomaly", config);
 const { pool } = plumbing.database;
+const readForest = createForestReader(FORESTS_OPEN_MAX);
 await using models = createModelCache({
   type: "anomaly",
   pool,
-  decode: (artifact) => decodeIsolationForest(decodeArtifact("anomaly", artifact)),
+  decode: (artifact) => readForest(decodeArtifact("anomaly", artifact)),
+  bytesOf: heldBytes,
+  megabytesMax: config.modelCacheMegabytes,
   log,
   registry: plumbing.health.registry,
 });

@@ -31,15 +31,23 @@ export async function findAttentions(pool: Queryable, sensorIds: readonly number
   return new Map(found.rows.map((row) => [row.sensor_id, row.body]));
 }
 
+/** Of the memories, so many are read at once: about 6 MB. */
+const MEMORIES_AT_ONCE = 100;
+
 export async function findMemories(
   pool: Queryable,
   sensorIds: readonly number[],
 ): Promise<Map<number, { memory: Memory; position: number }>> {
-  const found = await pool.query<{ sensor_id: number; position: number; body: Buffer }>(
-    "select sensor_id, position, body from novelty_snapshots where sensor_id = any($1::int[])",
-    [sensorIds],
-  );
-  return new Map(found.rows.map((row) => [row.sensor_id, { memory: decodeMemory(row.body), position: row.position }]));
+  const memories = new Map<number, { memory: Memory; position: number }>();
+  for (let start = 0; start < sensorIds.length; start += MEMORIES_AT_ONCE) {
+    const found = await pool.query<{ sensor_id: number; position: number; body: Buffer }>(
+      "select sensor_id, position, body from novelty_snapshots where sensor_id = any($1::int[])",
+      [sensorIds.slice(start, start + MEMORIES_AT_ONCE)],
+    );
+    for (const { sensor_id: id, position, body } of found.rows)
+      memories.set(id, { memory: decodeMemory(body), position });
+  }
+  return memories;
 }
 
 /** The sensors of a partition whose silence may have become a gap by then, or a worse one. */

@@ -4,7 +4,7 @@ import { explainCorrection } from "@calibration/models/correction.ts";
 import type { Facts } from "@calibration/shared/facts.ts";
 import type { Batch, PartitionHandler } from "@calibration/shared/hear.ts";
 import { count, type Counts } from "@calibration/shared/metrics.ts";
-import type { ModelCache } from "@calibration/shared/model-cache.ts";
+import type { HeldModels, ModelCache } from "@calibration/shared/model-cache.ts";
 import { findRepeats, nameOf, type Placed } from "@calibration/shared/repeats.ts";
 import type { TimePartitions } from "@calibration/shared/time-partitions.ts";
 import type { Pool } from "pg";
@@ -17,7 +17,7 @@ export function correctReadings(parts: {
   pool: Pick<Pool, "query">;
   facts: Facts;
   months: TimePartitions;
-  models: Pick<ModelCache<CalibrationModel>, "load" | "get">;
+  models: Pick<ModelCache<CalibrationModel>, "load">;
   retentionDays: number;
 }): PartitionHandler {
   /** By sensor; -Infinity where none was bad. */
@@ -53,9 +53,13 @@ export function correctReadings(parts: {
     const admitted = messages
       .map((message) => admit(parts.facts, message, parts.retentionDays))
       .filter(({ sensor, parsed }) => sensor !== null && parsed.readings.length > 0);
-    await parts.models.load(admitted.flatMap(({ sensor }) => sensor!.model("calibration")?.modelId ?? []));
+    const models = await parts.models.load(
+      admitted.flatMap(({ sensor }) => sensor!.model("calibration")?.modelId ?? []),
+    );
     const repeats = await repeatsAmong(batch, admitted, bad);
-    return admitted.map((one) => correctMessage(one, repeats, counts)).filter(({ readings }) => readings.length > 0);
+    return admitted
+      .map((one) => correctMessage(one, models, repeats, counts))
+      .filter(({ readings }) => readings.length > 0);
   }
 
   /** Those that repeat a bad reading. What repeats a corrected one is met by its row. */
@@ -94,12 +98,13 @@ export function correctReadings(parts: {
 
   function correctMessage(
     { message, sensor, parsed }: Admitted,
+    models: HeldModels<CalibrationModel>,
     repeats: ReadonlySet<string>,
     counts: Counts,
   ): CorrectedMessage {
     const { sensorId, site, key, calibrations } = sensor!;
     const promoted = sensor!.model("calibration");
-    const found = promoted === null ? null : parts.models.get(promoted.modelId);
+    const found = promoted === null ? null : models.get(promoted.modelId);
     const readings: CorrectedMessage["readings"] = [];
     const methods: Record<string, number> = {};
     const fallbacks: Record<string, number> = {};

@@ -24,6 +24,7 @@ await using models = createModelCache({
   type: "calibration",
   pool,
   decode: (artifact) => decodeCalibrationModel(decodeArtifact("calibration", artifact)),
+  megabytesMax: config.modelCacheMegabytes,
   log,
   registry: plumbing.health.registry,
 });

@@ -14,14 +14,15 @@ import { findFollowings, findMeansSince, keepFollowed, type FollowedSensor } fro
 
 /** A prediction is kept of an hour that closes while it is still news; a back-fill's hours are history. */
 const NEWS_MS = 2 * 3_600_000;
-const SENSORS_MAX = 20_000;
+/** Of one partition; what is forgotten stands in the table. */
+const SENSORS_HELD_MAX = 2_000;
 
 /** Decide how far each sensor has drifted; keep it; tell the levels it crossed. */
 export function followDrift(parts: {
   partition: number;
   pool: Pool;
   facts: Facts;
-  models: Pick<ModelCache<DriftModel>, "load" | "get">;
+  models: Pick<ModelCache<DriftModel>, "load">;
   retentionDays: number;
 }): PartitionHandler {
   const { partition, pool, facts, models } = parts;
@@ -80,12 +81,15 @@ export function followDrift(parts: {
   };
 
   async function load(sensorIds: readonly number[]): Promise<void> {
-    const missing = [...new Set(sensorIds)].filter((sensorId) => !followings.has(sensorId));
+    const wanted = new Set(sensorIds);
+    const missing = [...wanted].filter((sensorId) => !followings.has(sensorId));
     if (missing.length === 0) return;
-    if (followings.size + missing.length > SENSORS_MAX) followings.clear();
-    const wanted = [...new Set(sensorIds)].filter((sensorId) => !followings.has(sensorId));
-    const found = await findFollowings(pool, wanted);
-    for (const sensorId of wanted) followings.set(sensorId, found.get(sensorId) ?? createFollowing());
+    for (const sensorId of followings.keys()) {
+      if (followings.size + missing.length <= SENSORS_HELD_MAX) break;
+      if (!wanted.has(sensorId)) followings.delete(sensorId);
+    }
+    const found = await findFollowings(pool, missing);
+    for (const sensorId of missing) followings.set(sensorId, found.get(sensorId) ?? createFollowing());
   }
 
   /** A calibration begins a new baseline; one recorded after the fact, from the hours that are kept since then. */

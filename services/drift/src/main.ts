@@ -23,6 +23,7 @@ await using models = createModelCache({
   type: "drift",
   pool,
   decode: (artifact) => decodeDriftModel(decodeArtifact("drift", artifact)),
+  megabytesMax: config.modelCacheMegabytes,
   log,
   registry: plumbing.health.registry,
 });

@@ -26,7 +26,7 @@ export interface Prediction {
 /** Predicts from the hours that are closed; null while there is too little to say anything. */
 export async function predictAhead(parts: {
   pool: Pick<Pool, "query">;
-  models: Pick<ModelCache<DriftModel>, "load" | "get">;
+  models: Pick<ModelCache<DriftModel>, "load">;
   sensor: SensorAt;
   followed: FollowedSensor;
   reading: Reading;
@@ -45,8 +45,7 @@ export async function predictAhead(parts: {
   const hours = [...kept, ...followed.closed.filter((hour) => hour.hourMs >= since)];
   if (hours.length < 2) return null;
   const promoted = sensor.model("drift");
-  if (promoted !== null) await models.load([promoted.modelId]);
-  const found = promoted === null ? null : models.get(promoted.modelId);
+  const found = promoted === null ? null : (await models.load([promoted.modelId])).get(promoted.modelId);
   const calendar = createCalendar(sensor.body.settings.time_zone);
   const forecast = forecastDrift(
     found?.model ?? null,

@@ -68,8 +68,9 @@ export function judgeReadings(parts: {
   facts: Facts;
   models: Pick<ModelCache<IsolationForest>, "load">;
   retentionDays: number;
+  sensorsHeldMax?: number;
 }): PartitionHandler {
-  const { partition, pool, facts } = parts;
+  const { partition, pool, facts, sensorsHeldMax = SENSORS_HELD_MAX } = parts;
   const sensors = new Map<number, Sensor>();
   const calendars = new Map<string, Calendar>();
   /** Those of the batch. */
@@ -335,7 +336,7 @@ export function judgeReadings(parts: {
   /** After a snapshot the tables know as much of a sensor as this replica does. */
   function forgetTheQuiet(): void {
     const quiet = [...sensors].filter(([, one]) => !one.dirty).toSorted(([, a], [, b]) => a.folded - b.folded);
-    for (const [sensorId] of quiet.slice(0, Math.max(0, sensors.size - SENSORS_HELD_MAX))) sensors.delete(sensorId);
+    for (const [sensorId] of quiet.slice(0, Math.max(0, sensors.size - sensorsHeldMax))) sensors.delete(sensorId);
   }
 
   async function writeSnapshot(transaction: Parameters<typeof keepMemories>[0], position: number): Promise<void> {

@@ -65,9 +65,9 @@ async function judge(plant: Plant, batches: readonly Heard[][], sensorsHeldMax: 
   let asked = 0;
   const query = pool.query.bind(pool);
   // Only counts what it passes on.
-  pool.query = ((text: string, values?: [unknown[]]) => {
-    if (text.includes?.("from novelty_snapshots") === true) asked += values![0].length;
-    return query(text, values);
+  pool.query = ((text: unknown, values?: [unknown[]]) => {
+    if (typeof text === "string" && text.includes("from novelty_snapshots")) asked += values![0].length;
+    return query(text as string, values);
   }) as typeof pool.query;
   const handler = judgeReadings({
     partition: 0,

@@ -339,6 +339,9 @@ export const correctedReadings = pgTable(
   (table) => [primaryKey({ columns: [table.sensorId, table.timestamp] })],
 );
 
+/** Of the corrected values. Finer charts are of days, and read the values themselves. */
+export const correctedPerHour = rollup("corrected_per_hour");
+
 /** Bad readings are not corrected but stand: up to here a reading may be a repeat of one, so it is looked up. */
 export const correctionState = pgTable("correction_state", {
   sensorId: integer("sensor_id").primaryKey(),

@@ -2,7 +2,7 @@
  * calibration
  *   hears  READINGS
  *   says   corrected.<site>.<key>
- *   keeps  corrected_readings, and its own state: correction_state
+ *   keeps  corrected_readings, corrected_per_hour, and its own state: correction_state
  */
 import { decodeArtifact } from "@calibration/models/artifact.ts";
 import { decodeCalibrationModel } from "@calibration/models/calibration-fit.ts";

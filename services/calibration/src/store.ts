@@ -14,14 +14,24 @@ export interface CorrectedMessage {
   readings: ({ timestampMs: number; rawValue: number } & Corrected)[];
 }
 
-/** Names what was new only where something was not: nearly always all of it is. */
+/**
+ * What is new, and the hours' rollup of it, whose sums are exact decimals: the same wherever a batch began. Names what was new only where
+ * something was not: nearly always all of it is.
+ */
 const KEEP = `
   with kept as (
     insert into corrected_readings (sensor_id, timestamp, raw_value, corrected_value, method, model_version, extrapolated)
     select s, to_timestamp(t / 1000.0), v, c, m, n, e
       from unnest($1::int[], $2::float8[], $3::float8[], $4::float8[], $5::text[], $6::int[], $7::bool[]) as u(s, t, v, c, m, n, e)
     on conflict do nothing
-    returning sensor_id, timestamp
+    returning sensor_id, timestamp, corrected_value
+  ), per_hour as (
+    insert into corrected_per_hour as p (sensor_id, bucket, min, max, sum, count)
+    select sensor_id, date_trunc('hour', timestamp, 'UTC'), min(corrected_value), max(corrected_value),
+           sum(corrected_value::numeric), count(*)
+      from kept group by 1, 2 order by 1, 2
+    on conflict (sensor_id, bucket) do update set min = least(p.min, excluded.min), max = greatest(p.max, excluded.max),
+      sum = p.sum + excluded.sum, count = p.count + excluded.count
   ), counted as (select count(*)::int as n from kept)
   select counted.n, kept.sensor_id, (extract(epoch from kept.timestamp) * 1000)::float8 as timestamp_ms
     from counted left join kept on counted.n < $8`;

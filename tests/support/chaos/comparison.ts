@@ -23,6 +23,7 @@ export const TABLES: readonly Table[] = [
   { name: "sensor_latest", key: ["sensor_id"] },
   { name: "dead_letters", key: ["stream_created", "stream_sequence", "element_index"], without: { id: SERIAL } },
   { name: "corrected_readings", key: ["sensor_id", "timestamp"] },
+  { name: "corrected_per_hour", key: ["sensor_id", "bucket"] },
   { name: "correction_state", key: ["sensor_id"] },
   { name: "anomalies", key: ["sensor_id", "timestamp"], without: { id: SERIAL } },
   { name: "anomaly_state", key: ["sensor_id"] },

@@ -70,8 +70,8 @@ export function readingRoutes(scope: FastifyInstance, parts: Parts): void {
       const resolution = query.resolution ?? "raw";
       if (resolution === "raw") return rawReadings(parts, sensor, from, to, query);
       const seconds = resolution === "auto" ? await chooseSeconds(pool, query.sensor_id, from, to) : Number(resolution);
-      const find = query.series === "corrected" ? correctedBuckets : buckets;
-      const results = await find(pool, query.sensor_id, seconds, from, to, query.order ?? "desc");
+      const { sensor_id: sensorId, series = "raw", order = "desc" } = query;
+      const results = await buckets(pool, series, { sensorId, seconds, from, to, order });
       return { count: results.length, next: null, resolution: seconds, results };
     },
   );
@@ -151,38 +151,50 @@ async function chooseSeconds(pool: pg.Pool, sensorId: number, from: Date | null,
   return AUTO_SECONDS.find((size) => seconds / size + 1 <= BUCKETS_MAX) ?? AUTO_SECONDS.at(-1)!;
 }
 
-async function buckets(
-  pool: pg.Pool,
-  sensorId: number,
-  seconds: number,
-  from: Date | null,
-  to: Date | null,
-  order: string,
-) {
-  const source = seconds % 3600 === 0 ? "readings_per_hour" : "readings_per_minute";
-  const { rows } = await pool.query<{ timestamp: Date; min: number; max: number; mean: number; count: number }>(
-    `select date_bin(make_interval(secs => $2), bucket, 'epoch') as timestamp, min(min) as min, max(max) as max, (sum(sum) / sum(count))::float8 as mean, sum(count)::int as count
-       from ${source}
-      where sensor_id = $1 and ($3::timestamptz is null or bucket >= date_bin(make_interval(secs => $2), $3, 'epoch')) and ($4::timestamptz is null or bucket < $4)
-      group by 1 order by 1 ${order}`,
-    [sensorId, seconds, from, to],
-  );
-  return rows.map((row) => ({ ...row, timestamp: row.timestamp.toISOString() }));
+interface Buckets {
+  sensorId: number;
+  seconds: number;
+  from: Date | null;
+  to: Date | null;
+  order: "asc" | "desc";
 }
 
-/** The same of the corrected values, which no rollup holds: a correction may change at any instant. */
-async function correctedBuckets(
+async function buckets(pool: pg.Pool, series: "raw" | "corrected", asked: Buckets) {
+  const ofHours = asked.seconds % 3600 === 0;
+  if (series === "raw") return fromRollup(pool, ofHours ? "readings_per_hour" : "readings_per_minute", asked);
+  return ofHours ? fromRollup(pool, "corrected_per_hour", asked) : fromCorrected(pool, asked);
+}
+
+const fromRollup = (pool: pg.Pool, table: string, asked: Buckets) =>
+  queryBuckets(
+    pool,
+    table,
+    "bucket",
+    "min(min) as min, max(max) as max, (sum(sum) / sum(count))::float8 as mean, sum(count)::int as count",
+    asked,
+  );
+
+/** Buckets of minutes are of some days at most. */
+const fromCorrected = (pool: pg.Pool, asked: Buckets) =>
+  queryBuckets(
+    pool,
+    "corrected_readings",
+    "timestamp",
+    "min(corrected_value) as min, max(corrected_value) as max, avg(corrected_value) as mean, count(*)::int as count",
+    asked,
+  );
+
+async function queryBuckets(
   pool: pg.Pool,
-  sensorId: number,
-  seconds: number,
-  from: Date | null,
-  to: Date | null,
-  order: string,
+  table: string,
+  at: "bucket" | "timestamp",
+  columns: string,
+  { sensorId, seconds, from, to, order }: Buckets,
 ) {
   const { rows } = await pool.query<{ timestamp: Date; min: number; max: number; mean: number; count: number }>(
-    `select date_bin(make_interval(secs => $2), timestamp, 'epoch') as timestamp, min(corrected_value) as min, max(corrected_value) as max, avg(corrected_value) as mean, count(*)::int as count
-       from corrected_readings
-      where sensor_id = $1 and ($3::timestamptz is null or timestamp >= date_bin(make_interval(secs => $2), $3, 'epoch')) and ($4::timestamptz is null or timestamp < $4)
+    `select date_bin(make_interval(secs => $2), ${at}, 'epoch') as timestamp, ${columns}
+       from ${table}
+      where sensor_id = $1 and ($3::timestamptz is null or ${at} >= date_bin(make_interval(secs => $2), $3, 'epoch')) and ($4::timestamptz is null or ${at} < $4)
       group by 1 order by 1 ${order}`,
     [sensorId, seconds, from, to],
   );

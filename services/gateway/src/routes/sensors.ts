@@ -41,6 +41,7 @@ const TABLES_OF_SENSOR = [
   "hourly_means",
   "drift_predictions",
   "corrected_readings",
+  "corrected_per_hour",
   "correction_state",
   "calibrations",
   "model_promotions",

@@ -7,6 +7,7 @@ import { traceHeaders, TRACEPARENT_HEADER } from "@calibration/shared/trace.ts";
 import { readFileSync } from "node:fs";
 import { afterAll, expect, it } from "vitest";
 import { openPlant, WAIT_MS, type Plant, type RunningService } from "../support/plant.ts";
+import { hasPrometheus, openPrometheus } from "../support/prometheus.ts";
 import { openGateway } from "../support/rest.ts";
 
 const MINUTE_MS = 60_000;
@@ -59,9 +60,10 @@ interface Sample {
   value: number;
 }
 
-async function scrape({ output }: RunningService): Promise<{ text: string; samples: Sample[] }> {
-  const port = /"metricsPort":(\d+)/.exec(output())![1]!;
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+const metricsPortOf = ({ output }: RunningService): string => /"metricsPort":(\d+)/.exec(output())![1]!;
+
+async function scrape(service: RunningService): Promise<{ text: string; samples: Sample[] }> {
+  const text = await (await fetch(`http://127.0.0.1:${metricsPortOf(service)}/metrics`)).text();
   const samples = text
     .split("\n")
     .filter((line) => line !== "" && !line.startsWith("#"))
@@ -182,6 +184,34 @@ it("has every metric, and every label, that the alerts and the dashboard use", a
     expect(usedLabels.length).toBeGreaterThan(10);
     expect({ file, missing: usedLabels.filter((label) => !labels.has(label)) }).toEqual({ file, missing: [] });
   }
+});
+
+it("is shown by every panel, and watched by every alert, as Prometheus reads them", async (context) => {
+  context.skip(!hasPrometheus(), "no prometheus on the PATH");
+  const { services } = await plantAtWork();
+  await using prometheus = await openPrometheus(
+    Object.fromEntries(services.map((service) => [service.name, `127.0.0.1:${metricsPortOf(service)}`])),
+  );
+  const dashboard = JSON.parse(readFileSync(new URL("grafana/dashboards/calibration.json", OBSERVABILITY), "utf8")) as {
+    panels: { title: string; targets?: { expr: string }[] }[];
+  };
+  const asked = dashboard.panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })));
+  expect(asked.length).toBeGreaterThan(30);
+  const unanswered = async (): Promise<typeof asked> => {
+    const answers = await Promise.all(
+      asked.map(async ({ expr }) => {
+        // What leaves out the lines at zero has nothing to show while all is well.
+        const expression = expr.replaceAll("$__rate_interval", "1m").replace(/ > 0$/, "");
+        return prometheus.ask(expression).catch(() => []);
+      }),
+    );
+    return asked.filter((_, n) => answers[n]!.length === 0);
+  };
+  await expect.poll(unanswered, { timeout: WAIT_MS, interval: 1_000 }).toEqual([]);
+  expect((await prometheus.ask('sum(up{job="calibration"})')).map(({ value }) => value[1])).toEqual(["6"]);
+  const unwell = async () => (await prometheus.rules()).filter(({ health }) => health !== "ok");
+  await expect.poll(unwell, { timeout: WAIT_MS, interval: 1_000 }).toEqual([]);
+  expect((await prometheus.rules()).length).toBeGreaterThan(10);
 });
 
 it("takes a publisher's trace along into events, corrected values and logs", async () => {

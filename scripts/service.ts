@@ -1,6 +1,8 @@
 /** `npm run service -- anomaly`: one more replica of a service for the platform that runs here, in the foreground. */
+import { databaseUrlOf } from "@calibration/servers/database-roles.ts";
 import { SERVICE_USERS } from "@calibration/servers/nats-config.ts";
 import { freePort } from "@calibration/servers/ports.ts";
+import { databasePasswordsOf, type PlatformSecrets } from "@calibration/servers/secrets.ts";
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { changeEndpoints, LOCAL, NOT_RUNNING, readEndpoints, ROOT } from "./local/endpoints.ts";
@@ -19,7 +21,7 @@ if (endpoints === null) {
   console.error(NOT_RUNNING);
   process.exit(1);
 }
-const secrets = JSON.parse(readFileSync(`${LOCAL}/secrets.json`, "utf8")) as Record<string, string>;
+const secrets = JSON.parse(readFileSync(`${LOCAL}/secrets.json`, "utf8")) as PlatformSecrets;
 const { port: metricsPort } = await freePort(METRICS_PORT_FIRST);
 const metrics = `http://127.0.0.1:${metricsPort}/metrics`;
 const child = spawn(process.execPath, [`services/${name}/src/main.ts`], {
@@ -34,7 +36,7 @@ const child = spawn(process.execPath, [`services/${name}/src/main.ts`], {
     NATS_URL: endpoints.nats,
     NATS_USER: name,
     NATS_PASSWORD: secrets[`nats_${name}`],
-    DATABASE_URL: endpoints.postgres,
+    DATABASE_URL: databaseUrlOf(name, endpoints.postgres, databasePasswordsOf(secrets)),
     ...(name === "gateway"
       ? { PORT: String((await freePort(GATEWAY_PORT_FIRST)).port), BOOTSTRAP_TOKENS: JSON.stringify(endpoints.tokens) }
       : {}),

@@ -3,14 +3,14 @@ import { buildDashboard } from "@calibration/dashboard/build.ts";
 import { ensureStreams, openBus, type Bus } from "@calibration/shared/bus.ts";
 import { openDatabase } from "@calibration/shared/database.ts";
 import { untilStopped } from "@calibration/shared/lifetime.ts";
-import { migrateDatabase } from "@calibration/shared/migrate.ts";
 import { PARTITIONS_DEFAULT } from "@calibration/shared/topology.ts";
+import { databaseUrlOf, prepareDatabase, type DatabasePasswords } from "@calibration/servers/database-roles.ts";
 import { findNatsServer } from "@calibration/servers/nats-binary.ts";
-import { SERVICE_USERS, USERS, type NatsUsers } from "@calibration/servers/nats-config.ts";
+import { SERVICE_USERS, type NatsUsers } from "@calibration/servers/nats-config.ts";
 import { startNatsServer } from "@calibration/servers/nats-server.ts";
 import { freePort, startOnFreePorts } from "@calibration/servers/ports.ts";
 import { startPostgres } from "@calibration/servers/postgres.ts";
-import { keptSecrets } from "@calibration/servers/secrets.ts";
+import { databasePasswordsOf, keptSecrets, natsUsersOf, PLATFORM_SECRETS } from "@calibration/servers/secrets.ts";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -82,15 +82,9 @@ async function run(): Promise<void> {
   await using stack = new AsyncDisposableStack();
   stack.defer(() => say("stopped"));
 
-  const secrets = keptSecrets(`${LOCAL}/secrets.json`, [
-    ...USERS.map((user) => `nats_${user}` as const),
-    "postgres",
-    "admin",
-    "operator",
-    "viewer",
-    "plant",
-  ]);
-  const users = Object.fromEntries(USERS.map((user) => [user, secrets[`nats_${user}`]])) as NatsUsers;
+  const secrets = keptSecrets(`${LOCAL}/secrets.json`, PLATFORM_SECRETS);
+  const users = natsUsersOf(secrets);
+  const databasePasswords = databasePasswordsOf(secrets);
   if (await buildDashboard()) say("the dashboard is built");
   // The binary is found where every start and every test in this checkout finds it.
   const binary = await findNatsServer({ localDirectory: `${ROOT}.local`, say });
@@ -116,7 +110,7 @@ async function run(): Promise<void> {
     ),
   );
   say("NATS with JetStream is up");
-  await migrateDatabase(postgres.url);
+  await prepareDatabase(postgres.url, databasePasswords);
   say("the tables are there");
 
   const database = stack.use(await openDatabase(postgres.url, { name: "start", poolSize: 2 }));
@@ -126,7 +120,14 @@ async function run(): Promise<void> {
   await ensureStreams(bus, { partitions: PARTITIONS_DEFAULT });
   const tokens = { admin: secrets.admin, operator: secrets.operator, viewer: secrets.viewer, plant: secrets.plant };
   const ports = await choosePorts();
-  const services = await startServices(stack, { natsUrl: nats.url, users, databaseUrl: postgres.url, tokens, ports });
+  const services = await startServices(stack, {
+    natsUrl: nats.url,
+    users,
+    databaseUrl: postgres.url,
+    databasePasswords,
+    tokens,
+    ports,
+  });
   const gateway = `http://127.0.0.1:${ports.gateway}`;
   say(`the six services are up: ${Object.keys(services).join(", ")}`);
 
@@ -245,6 +246,7 @@ async function startServices(
     natsUrl: string;
     users: NatsUsers;
     databaseUrl: string;
+    databasePasswords: DatabasePasswords;
     tokens: Endpoints["tokens"];
     ports: Awaited<ReturnType<typeof choosePorts>>;
   },
@@ -260,7 +262,7 @@ async function startServices(
           NATS_URL: parts.natsUrl,
           NATS_USER: name,
           NATS_PASSWORD: parts.users[name],
-          DATABASE_URL: parts.databaseUrl,
+          DATABASE_URL: databaseUrlOf(name, parts.databaseUrl, parts.databasePasswords),
           METRICS_PORT: String(parts.ports.metrics[n]),
           ...settingsOf(process.env),
           ...(name === "gateway"

@@ -1,11 +1,12 @@
 /** Where a benchmark runs: the servers as `npm start` runs them, and a site of its own on them, emptied before each measurement. */
+import { databaseUrlOf, prepareDatabase, type DatabasePasswords } from "@calibration/servers/database-roles.ts";
+import { SERVICE_USERS } from "@calibration/servers/nats-config.ts";
 import { freePort } from "@calibration/servers/ports.ts";
 import { findNatsServer } from "@calibration/servers/nats-binary.ts";
 import { startPostgres } from "@calibration/servers/postgres.ts";
 import { openTestNats, type TestNats } from "@calibration/servers/test-servers.ts";
 import { ensureStreams, openBus, readingsStream, type Bus } from "@calibration/shared/bus.ts";
 import { openDatabase, type Database } from "@calibration/shared/database.ts";
-import { migrateDatabase } from "@calibration/shared/migrate.ts";
 import { SETTINGS_DEFAULTS, type SensorBody } from "@calibration/shared/sensor.ts";
 import { partitionSubjects, streams } from "@calibration/shared/topology.ts";
 import { spawn, type ChildProcess } from "node:child_process";
@@ -76,6 +77,9 @@ export async function openServers(say: (text: string) => void): Promise<Servers>
   );
   let sites = 0;
   const server = new URL(postgres.url);
+  const passwords = Object.fromEntries(
+    SERVICE_USERS.map((user) => [user, randomBytes(16).toString("hex")]),
+  ) as DatabasePasswords;
   const opened = stack.move();
   return {
     async openSite(sensors) {
@@ -85,7 +89,7 @@ export async function openServers(say: (text: string) => void): Promise<Servers>
       const name = url.pathname.slice(1);
       await run(server.href, `create database ${name}`);
       site.defer(() => run(server.href, `drop database if exists ${name} with (force)`));
-      await migrateDatabase(url.href);
+      await prepareDatabase(url.href, passwords);
       for (const { name: stream } of Object.values(streams))
         await bus.manager.streams.delete(stream).catch(() => false);
       await ensureStreams(bus, { partitions: PARTITIONS });
@@ -104,7 +108,13 @@ export async function openServers(say: (text: string) => void): Promise<Servers>
         start: (service, options = {}) =>
           begin(
             `services/${service}/src/main.ts`,
-            { NATS_USER: service, NATS_PASSWORD: nats.users[service], LOG_LEVEL: "info", ...options.env },
+            {
+              NATS_USER: service,
+              NATS_PASSWORD: nats.users[service],
+              DATABASE_URL: databaseUrlOf(service, url.href, passwords),
+              LOG_LEVEL: "info",
+              ...options.env,
+            },
             options.imports,
           ),
         startReference: () =>

@@ -2,6 +2,7 @@
  * A plant to test in: a nats-server of its own, a database cloned from the migrated template, and the services that the
  * test asks for, as the processes they are.
  */
+import { databaseUrlOf } from "@calibration/servers/database-roles.ts";
 import { openTestNats, type TestNats } from "@calibration/servers/test-servers.ts";
 import type { PlantUser } from "@calibration/servers/nats-config.ts";
 import { ensureStreams, openBus, type Bus } from "@calibration/shared/bus.ts";
@@ -27,7 +28,10 @@ export interface RunningService {
 
 export interface Plant extends AsyncDisposable {
   nats: TestNats;
+  /** As the one who made it; a test may look at everything. */
   databaseUrl: string;
+  /** As a service signs in, by {@link databaseUrl} where PostgreSQL is given. */
+  databaseUrlOf(name: ServiceName): string;
   database: Database;
   /** As the user `admin`, in the account of the services. */
   bus: Bus;
@@ -86,11 +90,12 @@ export async function openPlant(
   const plant: Plant = {
     nats,
     databaseUrl,
+    databaseUrlOf: (name) => signedIn(name, databaseUrl),
     database,
     bus,
     gateway,
     async start(name, env = {}) {
-      const service = await startService(name, { nats, databaseUrl, env });
+      const service = await startService(name, { nats, databaseUrl: signedIn(name, databaseUrl), env });
       services.push(service);
       return service;
     },
@@ -126,6 +131,11 @@ export async function openPlant(
   const opened = stack.move();
   plant[Symbol.asyncDispose] = () => opened.disposeAsync();
   return plant;
+}
+
+function signedIn(name: ServiceName, databaseUrl: string): string {
+  const passwords = inject("databasePasswords");
+  return passwords === null ? databaseUrl : databaseUrlOf(name, databaseUrl, passwords);
 }
 
 async function openNats(plants: readonly PlantUser[]): Promise<TestNats> {

@@ -2,10 +2,13 @@
  * Once for all test files: PostgreSQL with a migrated template database, and the way to NATS. They are the first to be
  * had of: those that TEST_NATS_URL and TEST_DATABASE_URL name, containers, the embedded ones.
  */
+import { prepareDatabase, type DatabasePasswords } from "@calibration/servers/database-roles.ts";
 import { findNatsServer } from "@calibration/servers/nats-binary.ts";
 import { openTestDatabaseServer } from "@calibration/servers/test-servers.ts";
 import { buildDashboard } from "@calibration/dashboard/build.ts";
 import { migrateDatabase } from "@calibration/shared/migrate.ts";
+import { SERVICE_USERS } from "@calibration/servers/nats-config.ts";
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -15,6 +18,8 @@ import type { TestProject } from "vitest/node";
 declare module "vitest" {
   interface ProvidedContext {
     databaseUrl: string;
+    /** By which the services sign in; null where PostgreSQL is given, and one user is everybody. */
+    databasePasswords: DatabasePasswords | null;
     natsBinary: string | null;
     /** Null where NATS does not run in containers. */
     natsContainer: { image: string; labels: Record<string, string> } | null;
@@ -32,7 +37,9 @@ export default async function setup(project: TestProject) {
   await buildDashboard().catch((error: unknown) => console.error((error as Error).message));
   const localDirectory = fileURLToPath(new URL("../../.local", import.meta.url));
   const server = await openServers(localDirectory);
-  await makeTemplate(server.databaseUrl);
+  const databasePasswords = server.isGiven ? null : randomPasswords();
+  await makeTemplate(server.databaseUrl, databasePasswords);
+  project.provide("databasePasswords", databasePasswords);
   project.provide("databaseUrl", server.databaseUrl);
   project.provide("natsBinary", server.natsBinary);
   project.provide("natsContainer", server.natsContainer);
@@ -41,6 +48,7 @@ export default async function setup(project: TestProject) {
 }
 
 interface Servers extends AsyncDisposable {
+  isGiven: boolean;
   databaseUrl: string;
   natsBinary: string | null;
   natsContainer: { image: string; labels: Record<string, string> } | null;
@@ -63,6 +71,7 @@ async function openServers(localDirectory: string): Promise<Servers> {
       say(`servers: containers of ${containers.engine}`);
       const { databaseUrl, natsImage, labels } = containers;
       return {
+        isGiven: false,
         databaseUrl,
         natsBinary,
         natsContainer: { image: natsImage, labels },
@@ -75,6 +84,7 @@ async function openServers(localDirectory: string): Promise<Servers> {
   }
   const server = await openTestDatabaseServer({ localDirectory, say });
   return {
+    isGiven: server.kind === "given",
     databaseUrl: server.databaseUrl,
     natsBinary: server.natsBinary,
     natsContainer: null,
@@ -95,7 +105,11 @@ function noContainers(env: NodeJS.ProcessEnv): string | null {
   return env["DOCKER_HOST"] !== undefined || places.some((place) => existsSync(place)) ? null : "no Docker engine";
 }
 
-async function makeTemplate(databaseUrl: string): Promise<void> {
+/** Nobody else shares these servers, so that the roles of a platform may stand there. */
+export const randomPasswords = (): DatabasePasswords =>
+  Object.fromEntries(SERVICE_USERS.map((user) => [user, randomBytes(16).toString("hex")])) as DatabasePasswords;
+
+async function makeTemplate(databaseUrl: string, passwords: DatabasePasswords | null): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   await client.query(`drop database if exists ${TEMPLATE} with (force)`);
@@ -103,5 +117,6 @@ async function makeTemplate(databaseUrl: string): Promise<void> {
   await client.end();
   const template = new URL(databaseUrl);
   template.pathname = `/${TEMPLATE}`;
-  await migrateDatabase(template.href);
+  if (passwords === null) await migrateDatabase(template.href);
+  else await prepareDatabase(template.href, passwords);
 }

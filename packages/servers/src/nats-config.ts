@@ -8,6 +8,7 @@ import { streams, subjects } from "@calibration/shared/topology.ts";
 
 export const SERVICE_USERS = ["ingest", "anomaly", "drift", "calibration", "trainer", "gateway"] as const;
 export const USERS = [...SERVICE_USERS, "admin", "reader", "plant"] as const;
+export type ServiceUser = (typeof SERVICE_USERS)[number];
 export type NatsUsers = Record<(typeof USERS)[number], string>;
 
 /** A plant gateway that may publish for one site only. */
@@ -108,7 +109,7 @@ const hears = (service: string, says: readonly string[]) => ({
 });
 
 /** What each service may publish and subscribe to beside its inbox: the least its work takes. */
-const RIGHTS: Record<(typeof SERVICE_USERS)[number], { publish: readonly string[]; subscribe: readonly string[] }> = {
+const RIGHTS: Record<ServiceUser, { publish: readonly string[]; subscribe: readonly string[] }> = {
   ingest: hears("ingest", ["ticks.*"]),
   anomaly: hears("anomaly", [subjects.anomalyEvent("*", "*")]),
   drift: hears("drift", [subjects.driftEvent("*", "*")]),

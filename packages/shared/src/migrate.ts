@@ -8,11 +8,13 @@ const MIGRATIONS = fileURLToPath(new URL("../migrations", import.meta.url));
 /** Any constant would do; the first eight digits of pi collide with nobody's. */
 const ADVISORY_LOCK = 31_415_926;
 
-export async function migrateDatabase(databaseUrl: string): Promise<void> {
+/** `as` names the role that what is made shall belong to; else it is the one who signs in. */
+export async function migrateDatabase(databaseUrl: string, { as }: { as?: string } = {}): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
     await client.query("select pg_advisory_lock($1)", [ADVISORY_LOCK]);
+    if (as !== undefined) await client.query(`set role ${client.escapeIdentifier(as)}`);
     await migrate(drizzle(client), { migrationsFolder: MIGRATIONS });
   } finally {
     await client.end();

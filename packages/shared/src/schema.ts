@@ -1,6 +1,7 @@
 /**
  * Every table of the platform, with the one service that writes it. Reading another's table is fine (REST joins them);
- * writing it is not: two writers of one row mean lock waits and deadlocks.
+ * writing it is not: two writers of one row mean lock waits and deadlocks. The roles in PostgreSQL
+ * (`packages/servers/src/database-roles.ts`) hold them to it.
  *
  * `readings` and `corrected_readings` are range-partitioned by month, which Drizzle cannot say: their migration is
  * written by hand. Rows that stream services write carry no foreign keys, for each would be checked at every insert.

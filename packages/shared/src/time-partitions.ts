@@ -14,7 +14,8 @@ const monthOf = (timestampMs: number): number => {
   return date.getUTCFullYear() * 12 + date.getUTCMonth();
 };
 const startOf = (month: number): number => Date.UTC(Math.floor(month / 12), month % 12, 1);
-const monthStart = (month: number): string => new Date(startOf(month)).toISOString();
+/** As PostgreSQL writes a date. */
+const firstDayOf = (month: number): string => new Date(startOf(month)).toISOString().slice(0, 10);
 
 /** Readings beyond these years go to the default partition: one strange clock may not make a thousand tables. */
 const FIRST_MONTH = 2000 * 12;
@@ -73,20 +74,18 @@ export async function dropExpired(
     "select inhrelid::regclass::text as name from pg_inherits where inhparent = $1::regclass order by 1",
     [table],
   );
-  const expired = rows
-    .map(({ name }) => name)
-    .filter((name) => {
-      const month = /_(\d{4})_(\d{2})$/.exec(name);
-      return month !== null && Date.UTC(Number(month[1]), Number(month[2]), 1) <= oldestMs;
-    });
-  for (const name of expired) {
+  const expired = rows.flatMap(({ name }) => {
+    const [, year, month] = /_(\d{4})_(\d{2})$/.exec(name) ?? [];
+    return Date.UTC(Number(year), Number(month), 1) <= oldestMs ? [{ name, firstDay: `${year}-${month}-01` }] : [];
+  });
+  for (const { firstDay } of expired) {
     await inTransaction(pool, async (client) => {
       await client.query(`set local lock_timeout = ${LOCK_MS_MAX}`);
-      await client.query(`drop table if exists "${name}"`);
+      await client.query("select drop_month($1, $2)", [table, firstDay]);
     });
   }
   await pool.query(`delete from "${table}_default" where timestamp < to_timestamp($1 / 1000.0)`, [oldestMs]);
-  return expired;
+  return expired.map(({ name }) => name);
 }
 
 export function createTimePartitions(pool: Pick<Pool, "query">, table: GrowingTable): TimePartitions {
@@ -110,11 +109,8 @@ export function createTimePartitions(pool: Pick<Pool, "query">, table: GrowingTa
   };
 
   async function make(month: number): Promise<void> {
-    const name = `${table}_${monthStart(month).slice(0, 7).replace("-", "_")}`;
     try {
-      await pool.query(
-        `create table if not exists "${name}" partition of "${table}" for values from ('${monthStart(month)}') to ('${monthStart(month + 1)}')`,
-      );
+      await pool.query("select make_month($1, $2)", [table, firstDayOf(month)]);
     } catch (error) {
       // Made by another replica in the same moment (42P07, 23505), or rows of that month already stand in the default
       // partition (23514), where they are as safe.

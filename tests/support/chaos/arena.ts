@@ -2,13 +2,13 @@
  * A platform to break: a nats-server and a PostgreSQL of its own, services that are started again when they end, as
  * Compose does, and a proxy on each of their lines.
  */
+import { databaseUrlOf, prepareDatabase, type DatabasePasswords } from "@calibration/servers/database-roles.ts";
 import { findNatsServer } from "@calibration/servers/nats-binary.ts";
 import { freePort } from "@calibration/servers/ports.ts";
 import { startPostgres, type RunningPostgres } from "@calibration/servers/postgres.ts";
 import { openTestNats, type TestNats } from "@calibration/servers/test-servers.ts";
 import { openBus, type Bus } from "@calibration/shared/bus.ts";
 import { openDatabase } from "@calibration/shared/database.ts";
-import { migrateDatabase } from "@calibration/shared/migrate.ts";
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
@@ -19,6 +19,7 @@ import pg from "pg";
 import { expect, inject } from "vitest";
 import { WAIT_MS, type ServiceName } from "../plant.ts";
 import { openProxy, type Proxy } from "../proxy.ts";
+import { randomPasswords } from "../servers.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const AGAIN_MS = 200;
@@ -31,6 +32,8 @@ const OUTPUT_CHARACTERS_MAX = 2_000_000;
 
 export interface ArenaPostgres extends AsyncDisposable {
   url: string;
+  /** By which the services sign in. */
+  passwords: DatabasePasswords;
   port: number;
   /** SIGKILL to every process of it, at once. */
   kill(): Promise<void>;
@@ -113,6 +116,7 @@ export async function openArenaPostgres(): Promise<ArenaPostgres> {
   };
   return {
     url: running.url,
+    passwords: randomPasswords(),
     port,
     async kill() {
       const killed = processes();
@@ -148,7 +152,7 @@ export async function openArena(options: {
 }): Promise<Arena> {
   await using stack = new AsyncDisposableStack();
   const { postgres } = options;
-  const databaseUrl = await makeDatabase(postgres.url, options.database);
+  const databaseUrl = await makeDatabase(postgres, options.database);
   const sql = new pg.Pool({ connectionString: databaseUrl, max: 4 });
   sql.on("error", () => undefined);
   sql.on("connect", (client) => client.on("error", () => undefined));
@@ -192,13 +196,13 @@ export async function openArena(options: {
   return arena;
 }
 
-async function makeDatabase(serverUrl: string, name: string): Promise<string> {
+async function makeDatabase({ url: serverUrl, passwords }: ArenaPostgres, name: string): Promise<string> {
   const client = new pg.Client({ connectionString: serverUrl });
   await client.connect();
   await client.query(`create database ${name}`).finally(() => client.end());
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
-  await migrateDatabase(url.href);
+  await prepareDatabase(url.href, passwords);
   // Opened and closed by the platform's own hand, so that a database that cannot be used is known here.
   await (await openDatabase(url.href, { name: "test" }))[Symbol.asyncDispose]();
   return url.href;
@@ -218,7 +222,7 @@ async function startMember(
   const nats = await openProxy({ host: natsUrl.hostname, port: Number(natsUrl.port) });
   const postgres = await openProxy({ host: "127.0.0.1", port: parts.postgres.port });
   const metricsPort = await somePort();
-  const databaseUrl = new URL(parts.databaseUrl);
+  const databaseUrl = new URL(databaseUrlOf(name, parts.databaseUrl, parts.postgres.passwords));
   databaseUrl.port = String(postgres.port);
   let output = "";
   let isStopping = false;

@@ -4,10 +4,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import { makeCalibrations, makeSensors, publishHistory } from "../scripts/demo/history.ts";
 import { DEMO_SENSORS, HISTORY_DAYS, MINUTE_MS } from "../scripts/demo/plant.ts";
 import { createRest } from "../scripts/local/rest.ts";
-import { readSecrets } from "./secrets.ts";
+import { readSecrets, secretOf } from "./secrets.ts";
 
 const env = process.env;
-const password = readSecrets().nats_plant;
+const password = secretOf(readSecrets(), "nats_plant");
 const rest = createRest(env["GATEWAY_URL"]!, env["API_TOKEN"]!);
 const endMs = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
 const firstMs = async (): Promise<number | null> => {

@@ -1,9 +1,12 @@
 /** What a container does: a service, a one-shot, or a command, by its first argument. */
 import { SERVICE_USERS } from "@calibration/servers/nats-config.ts";
-import { environmentOf, makeSecrets, readSecrets } from "./secrets.ts";
+import { databasePasswordsOf, type PlatformSecrets } from "@calibration/servers/secrets.ts";
+import { environmentOf, makeSecrets, readSecrets, secretOf } from "./secrets.ts";
 
 const COMMANDS = ["train-models", "auto-train-models", "publish-reading", "import-readings", "tokens"];
 const [, , name = "", ...rest] = process.argv;
+/** A database of the operator's own, where one user may be everybody. */
+const { DATABASE_URL: givenDatabase } = process.env;
 
 if (name === "secrets") {
   makeSecrets(process.env);
@@ -11,7 +14,7 @@ if (name === "secrets") {
 } else if (name === "sign-in") {
   const response = await fetch("http://127.0.0.1:8080/api/session/codes/", {
     method: "POST",
-    headers: { authorization: `Bearer ${readSecrets().admin}` },
+    headers: { authorization: `Bearer ${secretOf(readSecrets(), "admin")}` },
   });
   if (!response.ok) throw new Error(`the gateway answers ${response.status}: ${await response.text()}`);
   const { code } = (await response.json()) as { code: string };
@@ -22,12 +25,11 @@ if (name === "secrets") {
   if (!address && ports.includes("-"))
     console.error(`or another port of ${ports}: docker compose port gateway 8080 names one`);
 } else {
-  Object.assign(process.env, environmentOf(name, readSecrets(), process.env));
+  Object.assign(process.env, environmentOf(readSecrets(), process.env));
   // The commands read their arguments where a program's are.
   process.argv.splice(2, process.argv.length, ...rest);
   if (name === "init") {
-    const { migrateDatabase } = await import("@calibration/shared/migrate.ts");
-    await migrateDatabase(process.env["DATABASE_URL"]!);
+    await migrate();
     console.log("the tables are there");
     const { ensureStreams, openBus } = await import("@calibration/shared/bus.ts");
     const { commonKnobs, readKnobs } = await import("@calibration/shared/config.ts");
@@ -40,8 +42,9 @@ if (name === "secrets") {
   } else if (SERVICE_USERS.some((known) => known === name)) {
     await import(`../services/${name}/src/main.ts`);
   } else if (COMMANDS.includes(name)) {
+    if (name === "tokens" || name === "import-readings") secretOf(readSecrets(), "admin");
     if (name === "publish-reading" || name === "import-readings")
-      Object.assign(process.env, { NATS_USER: "plant", NATS_PASSWORD: readSecrets().nats_plant });
+      Object.assign(process.env, { NATS_USER: "plant", NATS_PASSWORD: secretOf(readSecrets(), "nats_plant") });
     await import(`../scripts/cli/${name}.ts`);
   } else {
     console.error(
@@ -49,4 +52,14 @@ if (name === "secrets") {
     );
     process.exitCode = 2;
   }
+}
+
+async function migrate(): Promise<void> {
+  if (givenDatabase) {
+    const { migrateDatabase } = await import("@calibration/shared/migrate.ts");
+    await migrateDatabase(givenDatabase);
+    return;
+  }
+  const { prepareDatabase } = await import("@calibration/servers/database-roles.ts");
+  await prepareDatabase(process.env["DATABASE_URL"]!, databasePasswordsOf(readSecrets() as PlatformSecrets));
 }

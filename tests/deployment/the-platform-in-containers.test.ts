@@ -27,6 +27,7 @@ interface Inspected {
   Config: { User: string };
   State: { Health?: { Status: string } };
   RestartCount: number;
+  Mounts: { Name?: string }[];
   HostConfig: {
     ReadonlyRootfs: boolean;
     CapDrop: string[];
@@ -101,6 +102,43 @@ describe("the platform in containers", { timeout: STEP_MS }, () => {
       });
     }
     await expect(stack.compose("exec", "-T", "ingest", "touch", "/app/written")).rejects.toThrow("Read-only");
+  });
+
+  it("tells each container its own secrets and no others, and signs each in as itself", async () => {
+    for (const service of SERVICES) {
+      const known = JSON.parse(await stack.compose("exec", "-T", service, "cat", "/secrets/secrets.json")) as object;
+      const own = [`nats_${service}`, `postgres_${service}`];
+      const forPeople = ["nats_plant", "nats_reader", "admin", "operator", "viewer", "plant"];
+      expect({ service, knows: Object.keys(known).toSorted() }).toEqual({
+        service,
+        knows: [...own, ...(service === "gateway" ? forPeople : [])].toSorted(),
+      });
+    }
+    for (const service of [...SERVICES, "nats", "postgres"]) {
+      const [id = ""] = await stack.containers(service);
+      const volumes = (await inspect(id)).Mounts.flatMap(({ Name: name }) => name ?? []);
+      expect(
+        volumes.filter((name) => /_secrets(-|$)/.test(name)).map((name) => name.replace(/^.*_secrets/, "")),
+      ).toEqual([`-${service}`]);
+    }
+    await expect(stack.compose("run", "--rm", "-T", "trainer", "tokens", "list")).rejects.toThrow(
+      "does not know the secret admin",
+    );
+    const asked =
+      "select distinct usename from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()";
+    const users = await stack.compose(
+      "exec",
+      "-T",
+      "postgres",
+      "psql",
+      "-U",
+      "postgres",
+      "-d",
+      "calibration",
+      "-tAc",
+      asked,
+    );
+    expect(users.trim().split("\n").toSorted()).toEqual(SERVICES.toSorted());
   });
 
   it("keeps, judges and corrects what is published from outside", async () => {

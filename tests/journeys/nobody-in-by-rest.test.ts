@@ -30,6 +30,7 @@ it("a token fenced to one site meets nothing of another, by whichever id or key"
     ["POST", "/api/calibrations/", { sensor_id: 2, corrected_value: 1 }],
     ["GET", `/api/anomalies/${b.anomaly}/`],
     ["PATCH", `/api/anomalies/${b.anomaly}/`, { resolved: true }],
+    ["POST", "/api/anomalies/resolve/", { ids: [b.anomaly] }],
     ["POST", "/api/model-training/", { sensor_id: 2 }],
     ["GET", `/api/model-training/${b.model}/`],
     ["GET", `/api/model-training/${b.model}/artifact`],

@@ -541,6 +541,30 @@ it("an anomaly is shown, followed as an event, and resolved by a person", async 
   stop.abort();
 });
 
+it("many anomalies are resolved by one request, all or none where one of them is not there", async () => {
+  await using plant = await openPlant({ services: ["ingest", "anomaly"] });
+  const { ask } = await openGateway(plant);
+  for (const id of [17, 18]) {
+    const range = { range_min: 0, range_max: 100 };
+    const { body: sensor } = await ask("POST", "/api/sensors/", { id, name: "Reactor", type: "Temperature", ...range });
+    await plant.publish(sensor, { value: 140, timestamp: Date.now() });
+  }
+  const open = () => ask("GET", "/api/anomalies/?resolved=false");
+  await expect.poll(async () => (await open()).body.count, { timeout: WAIT_MS }).toBe(2);
+  const ids = (await open()).body.results.map(({ id }: { id: number }) => id);
+  const resolve = (body: unknown, as?: "viewer" | "operator") => ask("POST", "/api/anomalies/resolve/", body, as);
+
+  expect(await resolve({ ids: [...ids, 999_999] })).toMatchObject({ status: 404, body: { code: "not_found" } });
+  expect(await resolve({ ids: [] })).toMatchObject({ status: 422 });
+  expect(await resolve({ ids }, "viewer")).toMatchObject({ status: 403 });
+  expect((await open()).body.count).toBe(2);
+  const answer = await resolve({ ids, note: "a test of the range" }, "operator");
+  expect(answer).toMatchObject({ status: 200, body: { pending: [] } });
+  expect(answer.body.resolved.toSorted()).toEqual(ids.toSorted());
+  for (const one of (await ask("GET", "/api/anomalies/?resolved=true")).body.results)
+    expect(one).toMatchObject({ resolved_by: "person", note: "a test of the range" });
+});
+
 it("dead letters are shown, grouped, and replayed once the sensor exists", async () => {
   await using plant = await openPlant({ services: ["ingest"] });
   const { ask } = await openGateway(plant);

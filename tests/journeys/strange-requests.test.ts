@@ -36,6 +36,7 @@ it("an id that no row can have, a NUL, or half an escape is answered with its re
   for (const id of [Number(BEYOND_BIGINT), Number(BEYOND_INT), -1, 0, 1.5, "13", null]) {
     await check("POST", "/api/calibrations/", { sensor_id: id, corrected_value: 1 });
     await check("POST", "/api/model-training/", { sensor_id: id, model_type: "anomaly" });
+    await check("POST", "/api/anomalies/resolve/", { ids: [id] });
     await check("POST", "/api/enhanced-anomaly-detection/", { sensor_id: id, value: 1 });
     await check("POST", "/api/sensors/", { id, name: "x", type: "Flow", key: "13" });
   }

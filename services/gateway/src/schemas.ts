@@ -104,6 +104,17 @@ export const AnomalyChange = Type.Object(
   { resolved: Type.Optional(Type.Boolean()), note: Type.Optional(nullable(Text(2000))) },
   { additionalProperties: false },
 );
+export const AnomaliesToResolve = Type.Object(
+  {
+    ids: Type.Array(Type.Integer(), { minItems: 1, maxItems: 1000, uniqueItems: true }),
+    note: Type.Optional(nullable(Text(2000))),
+  },
+  { additionalProperties: false },
+);
+export const AnomaliesResolved = Type.Object({
+  resolved: Type.Array(Type.Integer()),
+  pending: Type.Array(Type.Integer(), { description: "on their way: the anomaly service has not answered yet" }),
+});
 export const anomalyFilter = {
   sensor_id: Type.Optional(Type.Integer()),
   type: Type.Optional(oneOf(ANOMALY_TYPES)),

@@ -7,7 +7,15 @@ import type { Identity } from "../auth.ts";
 import { readOptionalInstant } from "../instants.ts";
 import { listPage, pageQuery } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
-import { Anomaly, AnomalyChange, anomalyFilter, IdParams, listOf } from "../schemas.ts";
+import {
+  Anomaly,
+  AnomaliesResolved,
+  AnomaliesToResolve,
+  AnomalyChange,
+  anomalyFilter,
+  IdParams,
+  listOf,
+} from "../schemas.ts";
 import { typed, type Parts } from "../server.ts";
 
 type AnomalyRow = Omit<AnomalyBody, "timestamp" | "last_seen" | "resolved_at"> & {
@@ -33,13 +41,43 @@ const LOOK_AGAIN_MS = 50;
 
 export function anomalyRoutes(scope: FastifyInstance, { pool, bus, partitions }: Parts): void {
   const app = typed(scope);
-  const find = async (id: number, { sites }: Identity): Promise<AnomalyRow> => {
+  const findAll = async (ids: readonly number[], { sites }: Identity): Promise<AnomalyRow[]> => {
     const { rows } = await pool.query<AnomalyRow>(
-      `select ${COLUMNS} from ${FROM} where a.id = $1 and ($2::text[] is null or s.site = any($2))`,
-      [id, sites],
+      `select ${COLUMNS} from ${FROM} where a.id = any($1) and ($2::text[] is null or s.site = any($2))`,
+      [ids, sites],
     );
-    if (rows[0] === undefined) throw new Problem("not_found", `there is no anomaly ${id}`);
-    return rows[0];
+    const missing = ids.find((id) => !rows.some((row) => row.id === id));
+    if (missing !== undefined) throw new Problem("not_found", `there is no anomaly ${missing}`);
+    return rows;
+  };
+  const find = async (id: number, identity: Identity): Promise<AnomalyRow> => (await findAll([id], identity))[0]!;
+
+  /** Asks the anomaly service to resolve them, and waits a while; answers all as they then are. */
+  const resolve = async (
+    anomalies: readonly AnomalyRow[],
+    note: string | null,
+    identity: Identity,
+  ): Promise<{ done: AnomalyRow[]; pending: AnomalyRow[] }> => {
+    const isDone = (row: AnomalyRow) => row.resolved && (note === null || note === row.note);
+    await Promise.all(
+      anomalies
+        .filter((anomaly) => !isDone(anomaly))
+        .map(({ id, sensor_id, site, key, timestamp }) =>
+          bus.jetstream.publish(
+            subjects.resolution(partitionOf(site, key, partitions), id),
+            JSON.stringify({ sensor_id, site, key, started_at: timestamp.toISOString(), note }),
+          ),
+        ),
+    ).catch((error: unknown) => {
+      throw new Problem("unavailable", "NATS is away; try again", {}, { cause: error });
+    });
+    const ids = anomalies.map(({ id }) => id);
+    let now = await findAll(ids, identity);
+    for (const until = Date.now() + RESOLUTION_MS_MAX; Date.now() < until && !now.every(isDone);) {
+      await pause(LOOK_AGAIN_MS);
+      now = await findAll(ids, identity);
+    }
+    return { done: now.filter(isDone), pending: now.filter((row) => !isDone(row)) };
   };
 
   app.get(
@@ -87,27 +125,21 @@ export function anomalyRoutes(scope: FastifyInstance, { pool, bus, partitions }:
         throw new Problem("conflict", "an episode that is over does not begin again; the next one will be its own");
       if (body.resolved !== true)
         throw invalid("/resolved", 'an anomaly can be resolved: send {"resolved": true}, with a note if you like');
-      const note = body.note ?? null;
-      if (anomaly.resolved && (note === null || note === anomaly.note)) return anomalyBody(anomaly);
-      await bus.jetstream
-        .publish(
-          subjects.resolution(partitionOf(anomaly.site, anomaly.key, partitions), anomaly.id),
-          JSON.stringify({
-            sensor_id: anomaly.sensor_id,
-            site: anomaly.site,
-            key: anomaly.key,
-            started_at: anomaly.timestamp.toISOString(),
-            note,
-          }),
-        )
-        .catch((error: unknown) => {
-          throw new Problem("unavailable", "NATS is away; try again", {}, { cause: error });
-        });
-      for (const until = Date.now() + RESOLUTION_MS_MAX; Date.now() < until; await pause(LOOK_AGAIN_MS)) {
-        const now = await find(params.id, identity);
-        if (now.resolved && (note === null || now.note === note)) return anomalyBody(now);
-      }
+      const { done } = await resolve([anomaly], body.note ?? null, identity);
+      if (done[0] !== undefined) return anomalyBody(done[0]);
       throw new Problem("unavailable", "the anomaly service has not answered yet; the resolution is on its way");
+    },
+  );
+
+  app.post(
+    "/api/anomalies/resolve",
+    {
+      config: { access: "operate" },
+      schema: { body: AnomaliesToResolve, response: { 200: AnomaliesResolved } },
+    },
+    async ({ body, identity }) => {
+      const { done, pending } = await resolve(await findAll(body.ids, identity), body.note ?? null, identity);
+      return { resolved: done.map(({ id }) => id), pending: pending.map(({ id }) => id) };
     },
   );
 }

@@ -1,7 +1,7 @@
 /** One or many anomalies are resolved, with a note for whoever reads of them later. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import { ask, type Anomaly } from "../../api.ts";
+import { ask } from "../../api.ts";
 import { Dialog, TextInput } from "../../parts/controls.tsx";
 import { FormEnd } from "../../parts/form-end.tsx";
 import { keys } from "../../queries.ts";
@@ -21,12 +21,14 @@ export function Resolve({
   const [note, setNote] = useState("");
   const resolving = useMutation({
     mutationFn: async () => {
-      // One after the other: what fails is named, and what was done stays done.
-      for (const id of ids)
-        await ask<Anomaly>(`/api/anomalies/${id}/`, {
-          method: "PATCH",
-          body: { resolved: true, ...(note === "" ? {} : { note }) },
-        });
+      const { pending } = await ask<{ resolved: number[]; pending: number[] }>("/api/anomalies/resolve/", {
+        method: "POST",
+        body: { ids, ...(note === "" ? {} : { note }) },
+      });
+      if (pending.length > 0)
+        throw new Error(
+          `${pending.length} of ${ids.length} are not resolved yet: the anomaly service is busy or away.`,
+        );
     },
     onSettled: () => {
       void client.invalidateQueries({ queryKey: keys.anomalies });

@@ -96,7 +96,7 @@ it("small lines, expected bands, corrected buckets, training runs, and whether e
         { service: "gateway", replicas: [expect.any(String)] },
       ],
       dead_letters: { unknown_sensor: 1 },
-      training: { waiting: 0, running: 0 },
+      training: { waiting: 0, running: 0, failed_last_day: 0 },
     });
   // A second replica is seen when it comes, and missed when it is gone.
   const second = await plant.start("ingest");

@@ -88,6 +88,7 @@ export const Sensor = Type.Object({
   created_at: Type.String(),
   open_alarms: Type.Integer(),
   open_anomalies: Type.Integer({ description: "alarms and flags" }),
+  last_calibrated_at: nullable(Type.String()),
 });
 
 export const CalibrationToCreate = Type.Object(
@@ -308,7 +309,7 @@ export const Service = Type.Object({
   replicas: Type.Array(Type.String()),
   lag: nullable(Type.Integer({ description: "messages of the log not yet kept; null where it keeps no position" })),
   per_second: nullable(
-    Type.Number({ description: "messages of the log passed in the last seconds; null until it was measured" }),
+    Type.Number({ description: "messages of the log passed, over the last minute; null until it was measured" }),
   ),
   failing_partitions: Type.Integer({ description: "partitions whose next batch was begun and not finished" }),
   counters: Type.Record(Type.String(), Type.Number()),
@@ -316,7 +317,11 @@ export const Service = Type.Object({
 export const System = Type.Object({
   services: Type.Array(Service),
   dead_letters: Type.Record(Type.String(), Type.Integer()),
-  training: Type.Object({ waiting: nullable(Type.Integer()), running: nullable(Type.Integer()) }),
+  training: Type.Object({
+    waiting: nullable(Type.Integer()),
+    running: nullable(Type.Integer()),
+    failed_last_day: Type.Integer({ description: "training runs that failed in the last 24 hours" }),
+  }),
   streams: Type.Array(
     Type.Object({
       name: Type.String(),

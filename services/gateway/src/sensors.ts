@@ -41,6 +41,7 @@ export interface SensorRow {
   open_anomalies: number;
   novelty_alarms: number;
   watched_days: number | null;
+  last_calibrated_at: Date | null;
 }
 
 /** Alarms of so many days, by the sensor's own clock, are held against its budget. */
@@ -50,7 +51,8 @@ export const SENSOR_COLUMNS = `
   s.*, l.raw_value as value, l.timestamp as newest, l.readings, d.drift, d.baseline as measured_baseline, d.span,
   d.body->'last' as last_means, (d.body->'open'->>'sum')::float8 as open_sum, (d.body->'open'->>'count')::float8 as open_count,
   st.learning, st.learnt_interval_s, coalesce(a.alarms, 0)::int as alarms, coalesce(a.grave, 0)::int as grave_alarms,
-  coalesce(a.open, 0)::int as open_anomalies, coalesce(n.alarms, 0)::int as novelty_alarms, n.days as watched_days`;
+  coalesce(a.open, 0)::int as open_anomalies, coalesce(n.alarms, 0)::int as novelty_alarms, n.days as watched_days,
+  (select max(applied_at) from calibrations where sensor_id = s.id) as last_calibrated_at`;
 export const SENSOR_JOINS = `
   left join sensor_latest l on l.sensor_id = s.id
   left join sensor_drift d on d.sensor_id = s.id
@@ -95,6 +97,7 @@ export function sensorBody(row: SensorRow, nowMs = Date.now()) {
     created_at: row.created_at.toISOString(),
     open_alarms: row.alarms,
     open_anomalies: row.open_anomalies,
+    last_calibrated_at: row.last_calibrated_at?.toISOString() ?? null,
   };
 }
 

@@ -9,8 +9,9 @@ import { System } from "../schemas.ts";
 import { typed, type Parts } from "../server.ts";
 
 const SERVICES = [...STREAM_SERVICES, "trainer", "gateway"];
-/** The speed is what was passed between two looks; nobody looks while nobody asks. */
+/** The speed is what was passed since the oldest look of the last minute; nobody looks while nobody asks. */
 const LOOK_MS = 5_000;
+const LOOKS_MAX = 12;
 const ASKED_MS = 60_000;
 
 interface Look {
@@ -34,7 +35,7 @@ export function systemRoutes(scope: FastifyInstance, { pool, bus, replicas, log 
       "select service, partition, kept, attempts, counters from stream_positions order by service, partition",
     );
     const now = { atMs: performance.now(), lag: await findLag(), rows };
-    looks = [...looks, now].slice(-2);
+    looks = [...looks, now].slice(-LOOKS_MAX);
     return now;
   };
   const timer = setInterval(() => {
@@ -60,13 +61,13 @@ export function systemRoutes(scope: FastifyInstance, { pool, bus, replicas, log 
           ...standing(service, now, before),
         })),
         dead_letters: await countDeadLetters(pool, identity.sites),
-        training: await trainingQueue(),
+        training: { ...(await trainingQueue()), failed_last_day: await countFailedRuns(pool, identity.sites) },
         streams: await storage(),
       };
     },
   );
 
-  async function trainingQueue(): Promise<Static<typeof System>["training"]> {
+  async function trainingQueue(): Promise<{ waiting: number | null; running: number | null }> {
     try {
       const consumers = await bus.manager.consumers.list(streams.training.name).next();
       const sum = (of: (one: (typeof consumers)[number]) => number) =>
@@ -120,4 +121,13 @@ async function countDeadLetters(pool: pg.Pool, sites: string[] | null): Promise<
     [sites],
   );
   return Object.fromEntries(rows.map(({ reason, count }) => [reason, count]));
+}
+
+async function countFailedRuns(pool: pg.Pool, sites: string[] | null): Promise<number> {
+  const { rows } = await pool.query<{ count: number }>(
+    `select count(*)::int as count from training_runs r join sensors s on s.id = r.sensor_id
+      where r.status = 'failed' and r.finished_at > now() - interval '1 day' and ($1::text[] is null or s.site = any($1))`,
+    [sites],
+  );
+  return rows[0]!.count;
 }

@@ -15,6 +15,7 @@ export type DeadLetter = Static<typeof schemas.DeadLetter>;
 export type DeadLetterGroup = Static<typeof schemas.DeadLetterGroup>;
 export type System = Static<typeof schemas.System>;
 export type Session = Static<typeof schemas.Session>;
+export type AuditLine = Static<typeof schemas.AuditLine>;
 export type Token = Static<typeof schemas.Token>;
 export type Role = Session["role"];
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { formatAge, formatBytes, formatDrift, formatUtc, formatValue } from "./format.ts";
+import { formatAge, formatBytes, formatDrift, formatPercent, formatUtc, formatValue } from "./format.ts";
 
 it("shows a value with as many decimals as tell it from its neighbours", () => {
   expect([4.2129, 82.412, 501.23, 12_340.4, -0.5, null].map(formatValue)).toEqual([
@@ -36,4 +36,15 @@ it("shows ages, never negative ones, and instants as everybody calls them", () =
   expect(formatAge(null, ms)).toBe("never");
   expect(formatUtc(at)).toBe("2026-11-23 07:00:00 UTC");
   expect([0, 512, 1536, 3 * 1024 ** 3].map(formatBytes)).toEqual(["0 B", "512 B", "1.5 KB", "3.0 GB"]);
+});
+
+it("says of a share that is there, however small, that it is there", () => {
+  expect([0, 0.0002, -0.01, 0.06, 97.25, 250].map(formatPercent)).toEqual([
+    "0.0 %",
+    "< 0.1 %",
+    "< 0.1 %",
+    "0.1 %",
+    "97.3 %",
+    "250 %",
+  ]);
 });

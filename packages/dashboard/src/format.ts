@@ -33,6 +33,13 @@ export function formatDrift(drift: number | null | undefined): string {
   return `${sign}${text} %`;
 }
 
+/** Percent to one decimal; what is there and would read as nothing is said to be less than that. */
+export function formatPercent(percent: number): string {
+  const size = Math.abs(percent);
+  if (size > 0 && size < 0.05) return "< 0.1 %";
+  return `${withMinus(formats[size >= 100 ? 0 : 1]!.format(percent))} %`;
+}
+
 export const formatShare = (share: number | null | undefined): string =>
   share === null || share === undefined ? DASH : `${withMinus(formats[0]!.format(share * 100))} %`;
 

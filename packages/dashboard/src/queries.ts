@@ -1,6 +1,16 @@
 /** What is asked for in more than one place, under the names it is kept by. */
-import { queryOptions } from "@tanstack/react-query";
-import { ask, askAll, query, type Anomaly, type Page, type Sensor, type Session } from "./api.ts";
+import { queryOptions, useQuery } from "@tanstack/react-query";
+import {
+  ask,
+  askAll,
+  PAGE_MAX,
+  query,
+  type Anomaly,
+  type Calibration,
+  type Page,
+  type Sensor,
+  type Session,
+} from "./api.ts";
 
 export const keys = {
   session: ["session"] as const,
@@ -13,6 +23,7 @@ export const keys = {
   system: ["system"] as const,
   deadLetters: ["dead letters"] as const,
   tokens: ["tokens"] as const,
+  audit: ["audit log"] as const,
 };
 
 /** Values change with every reading and nothing tells of them, so that they are asked for again; of many sensors less often. */
@@ -35,11 +46,27 @@ export const sensorsQuery = queryOptions({
   refetchInterval: ({ state }) => LOOK_MS * Math.max(1, (state.data?.length ?? 0) / SENSORS_PER_LOOK),
 });
 
+/** The sensors that are known so far, by id: lists name theirs with it, and show the id until they come. */
+export function useSensorsById(): ReadonlyMap<number, Sensor> {
+  return useQuery({ ...sensorsQuery, select: byId }).data ?? NO_SENSORS;
+}
+const NO_SENSORS: ReadonlyMap<number, Sensor> = new Map();
+const byId = (sensors: readonly Sensor[]): ReadonlyMap<number, Sensor> =>
+  new Map(sensors.map((sensor) => [sensor.id, sensor]));
+
 export const sensorQuery = (id: number) =>
   queryOptions({
     queryKey: keys.sensor(id),
     queryFn: ({ signal }) => ask<Sensor>(`/api/sensors/${id}/`, { signal }),
     refetchInterval: LOOK_MS,
+  });
+
+/** What was recorded of one sensor, newest first. */
+export const calibrationsQuery = (sensorId: number) =>
+  queryOptions({
+    queryKey: [...keys.calibrations, { sensor_id: sensorId }],
+    queryFn: ({ signal }) =>
+      ask<Page<Calibration>>(`/api/calibrations/${query({ sensor_id: sensorId, limit: PAGE_MAX })}`, { signal }),
   });
 
 export interface AnomalyFilter {
@@ -56,7 +83,7 @@ export interface AnomalyFilter {
 export const anomaliesQuery = (filter: AnomalyFilter) =>
   queryOptions({
     queryKey: [...keys.anomalies, filter] as const,
-    queryFn: ({ signal }) => ask<Page<Anomaly>>(`/api/anomalies/${query({ limit: 1000, ...filter })}`, { signal }),
+    queryFn: ({ signal }) => ask<Page<Anomaly>>(`/api/anomalies/${query({ limit: PAGE_MAX, ...filter })}`, { signal }),
   });
 
 /** The alarms that nobody has resolved: what the badges count. */

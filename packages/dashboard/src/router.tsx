@@ -2,6 +2,7 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { problemText } from "./api.ts";
 import { readAnomalySearch } from "./features/anomalies/search.ts";
+import { readCalibrationSearch } from "./features/calibrations/search.ts";
 import { PlantPage } from "./features/plant/page.tsx";
 import { readPlantSearch } from "./features/plant/search.ts";
 import { readRangeSearch } from "./features/sensor/range.ts";
@@ -44,6 +45,7 @@ const models = createRoute({
 const calibrations = createRoute({
   getParentRoute: () => root,
   path: "/calibrations",
+  validateSearch: readCalibrationSearch,
   component: lazyRouteComponent(() => import("./features/calibrations/page.tsx"), "CalibrationsPage"),
 });
 const system = createRoute({

@@ -1,7 +1,7 @@
 /** The end of a dialog's form: what went wrong, if anything did, and the two ways out. */
 import type { ReactNode } from "react";
-import { problemText } from "../api.ts";
 import { Button } from "./controls.tsx";
+import { Problem } from "./problem.tsx";
 
 export function FormEnd({
   trying,
@@ -15,11 +15,7 @@ export function FormEnd({
 }) {
   return (
     <>
-      {trying.isError && (
-        <p className="problem" role="alert">
-          {problemText(trying.error)}
-        </p>
-      )}
+      <Problem of={trying} />
       <div className="actions">
         <Button onPress={onClose}>Cancel</Button>
         <Button type="submit" kind="primary" isBusy={trying.isPending}>

@@ -1,8 +1,8 @@
 /** A small uPlot in our colours, for charts that are looked at and not moved in. */
-import { useEffect, useLayoutEffect, useRef, useState } from "react";
-import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
+import { useLayoutEffect } from "react";
+import type uPlot from "uplot";
 import { TIME_TICKS } from "./time-ticks.ts";
+import { looksOf, usePlot } from "./use-plot.ts";
 
 const HOUR_S = 3_600;
 const DAY_S = 86_400;
@@ -30,51 +30,23 @@ export function Plot({
   series: readonly PlotSeries[];
   data: uPlot.AlignedData;
 }) {
-  const host = useRef<HTMLDivElement>(null);
-  const plot = useRef<uPlot | null>(null);
-  const [isDark, setDark] = useState(() => matchMedia("(prefers-color-scheme: dark)").matches);
-  const shape = JSON.stringify([series, x, y, isTime, isDark]);
-  useEffect(() => {
-    const media = matchMedia("(prefers-color-scheme: dark)");
-    const changed = () => setDark(media.matches);
-    media.addEventListener("change", changed);
-    return () => media.removeEventListener("change", changed);
-  }, []);
-  useLayoutEffect(() => {
-    const element = host.current!;
-    const made = new uPlot(optionsOf(element, { x, y, isTime, series }), data, element);
-    plot.current = made;
-    const resized = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: HEIGHT_PX }));
-    resized.observe(element);
-    return () => {
-      resized.disconnect();
-      made.destroy();
-      plot.current = null;
-    };
-  }, [shape]);
-  useLayoutEffect(() => plot.current?.setData(data), [data]);
+  const { host, plot } = usePlot(JSON.stringify([series, x, y, isTime]), sizeOf, (element) => ({
+    options: optionsOf(element, { x, y, isTime, series }),
+    data,
+  }));
+  useLayoutEffect(() => plot?.setData(data), [plot, data]);
   return <div ref={host} className="plot" role="img" aria-label={label} />;
 }
 
 const HEIGHT_PX = 240;
+const sizeOf = ({ clientWidth }: HTMLElement) => ({ width: Math.max(200, clientWidth), height: HEIGHT_PX });
 
 function optionsOf(
   element: HTMLElement,
   { x, y, isTime, series }: { x: string; y: string; isTime: boolean; series: readonly PlotSeries[] },
-): uPlot.Options {
-  const style = getComputedStyle(element);
-  const colour = (name: string) => style.getPropertyValue(name).trim();
-  const axis: uPlot.Axis = {
-    stroke: colour("--quiet"),
-    font: "12px system-ui, sans-serif",
-    labelFont: "12px system-ui, sans-serif",
-    labelSize: 18,
-    grid: { stroke: colour("--grid"), width: 1 },
-    ticks: { stroke: colour("--grid"), width: 1 },
-  };
+): Omit<uPlot.Options, "width" | "height"> {
+  const { colour, axis } = looksOf(element);
   return {
-    width: Math.max(200, element.clientWidth),
-    height: HEIGHT_PX,
     padding: [12, 12, 0, 0],
     legend: { show: false },
     cursor: { show: false },

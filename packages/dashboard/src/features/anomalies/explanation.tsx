@@ -1,13 +1,16 @@
 /** Why it is an anomaly: what was measured, what was expected, what spoke and how loudly, and what made it strange. */
+import { Link } from "@tanstack/react-router";
 import type { Anomaly } from "../../api.ts";
 import { formatFigure, formatShare, formatValue } from "../../format.ts";
 import { Time } from "../../parts/time.tsx";
+import { useMay } from "../../session.tsx";
 import "./anomalies.css";
-import { METHOD_WORDS, readExplanation } from "./words.ts";
+import { adviceFor, METHOD_WORDS, readExplanation, wantsCalibration } from "./words.ts";
 
 const FEATURES_SHOWN = 5;
 
 export function Explanation({ anomaly, unit }: { anomaly: Anomaly; unit: string }) {
+  const may = useMay();
   const { sentence, judgements, features, rules, fallbackReason } = readExplanation(anomaly);
   const withUnit = (value: number | null) => (value === null ? "–" : `${formatValue(value)} ${unit}`);
   const deviation =
@@ -17,8 +20,18 @@ export function Explanation({ anomaly, unit }: { anomaly: Anomaly; unit: string 
   return (
     <div className="explanation">
       {sentence !== null && <p>{sentence}</p>}
+      {!anomaly.resolved && (
+        <p>
+          <strong>What to do:</strong> {adviceFor(anomaly)}{" "}
+          {wantsCalibration(anomaly) && may.operate && (
+            <Link to="/calibrations" search={{ record: anomaly.sensor_id }}>
+              Record a calibration
+            </Link>
+          )}
+        </p>
+      )}
       <dl className="facts">
-        <Fact name="Measured">{withUnit(anomaly.value)}</Fact>
+        <Fact name="Worst reading">{withUnit(anomaly.value)}</Fact>
         <Fact name="Expected">{withUnit(anomaly.expected)}</Fact>
         <Fact name="Deviation">{deviation}</Fact>
         {judgements.map(({ name, score, threshold, version }) => (
@@ -46,7 +59,7 @@ export function Explanation({ anomaly, unit }: { anomaly: Anomaly; unit: string 
           {features.slice(0, FEATURES_SHOWN).map(({ name, share }) => (
             <div key={name} className="share">
               <span>{name}</span>
-              <span className="share-bar" aria-hidden="true">
+              <span className="bar" aria-hidden="true">
                 <span style={{ width: `${share * 100}%` }} />
               </span>
               <span className="number">{formatShare(share)}</span>

@@ -1,14 +1,16 @@
 /** The anomalies: alarms that are open first of all, the rest one click away; new ones arrive while one looks. */
 import { ANOMALY_TYPES, SEVERITIES } from "@calibration/shared/anomaly.ts";
-import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { ask, query, type Anomaly, type Page, type Sensor } from "../../api.ts";
 import { formatValue } from "../../format.ts";
 import { Button, Checkbox, Segments, Select } from "../../parts/controls.tsx";
-import { Empty, Failing, Loading } from "../../parts/states.tsx";
+import { Pager } from "../../parts/pager.tsx";
+import { SensorLink } from "../../parts/sensor-link.tsx";
+import { Answered, Empty } from "../../parts/states.tsx";
 import { Time, useNow } from "../../parts/time.tsx";
-import { keys, sensorsQuery } from "../../queries.ts";
+import { keys, useSensorsById } from "../../queries.ts";
 import { useMay } from "../../session.tsx";
 import "./anomalies.css";
 import { Explanation } from "./explanation.tsx";
@@ -41,6 +43,12 @@ const options = (any: string, values: readonly string[]) => [
   ...values.map((id) => ({ id, label: id })),
 ];
 
+const CHOICES = [
+  { name: "severity", label: "Severity", options: options("Any severity", SEVERITIES) },
+  { name: "type", label: "Type", options: options("Any type", ANOMALY_TYPES) },
+  { name: "hours", label: "Age", options: AGES },
+] as const;
+
 export function AnomaliesPage() {
   const search = useSearch({ from: "/anomalies" });
   const navigate = useNavigate({ from: "/anomalies" });
@@ -50,7 +58,6 @@ export function AnomaliesPage() {
         Object.fromEntries(Object.entries({ ...before, ...part }).filter(([, value]) => value !== undefined)),
       replace: true,
     });
-  const orNone = (value: string) => (value === ANY ? undefined : value);
   return (
     <>
       <div className="page-head">
@@ -69,27 +76,18 @@ export function AnomaliesPage() {
           value={search.state ?? "open"}
           onChange={(state) => change({ state: state === "open" ? undefined : (state as "resolved" | "all") })}
         />
-        <Select
-          label="Severity"
-          hidesLabel
-          options={options("Any severity", SEVERITIES)}
-          value={search.severity ?? ANY}
-          onChange={(severity) => change({ severity: orNone(severity) })}
-        />
-        <Select
-          label="Type"
-          hidesLabel
-          options={options("Any type", ANOMALY_TYPES)}
-          value={search.type ?? ANY}
-          onChange={(type) => change({ type: orNone(type) })}
-        />
-        <Select
-          label="Age"
-          hidesLabel
-          options={AGES}
-          value={search.hours === undefined ? ANY : String(search.hours)}
-          onChange={(hours) => change({ hours: hours === ANY ? undefined : Number(hours) })}
-        />
+        {CHOICES.map(({ name, label, options }) => (
+          <Select
+            key={name}
+            label={label}
+            hidesLabel
+            options={options}
+            value={search[name] === undefined ? ANY : String(search[name])}
+            onChange={(value) =>
+              change({ [name]: value === ANY ? undefined : name === "hours" ? Number(value) : value })
+            }
+          />
+        ))}
         {search.sensor !== undefined && (
           <Button onPress={() => change({ sensor: undefined })}>Sensor {search.sensor} only ✕</Button>
         )}
@@ -112,39 +110,25 @@ function List({ search }: { search: AnomalySearch }) {
   });
   const all = useMemo(() => anomalies.data?.pages.flatMap(({ results }) => results) ?? [], [anomalies.data]);
   const { shown, waiting, showWaiting } = useWithoutJumps(all);
-  if (anomalies.isPending)
-    return (
-      <div className="card">
-        <Loading what="the anomalies" />
-      </div>
-    );
-  if (anomalies.data === undefined)
-    return (
-      <div className="card">
-        <Failing what="the anomalies" query={anomalies} />
-      </div>
-    );
-  if (all.length === 0)
-    return (
-      <div className="card">
-        <NoneFound search={search} />
-      </div>
-    );
   return (
     <div className="card">
-      {waiting > 0 && (
-        <Button className="arrived" onPress={showWaiting}>
-          {waiting === 1 ? "1 new anomaly" : `${waiting} new anomalies`}: show
-        </Button>
-      )}
-      <Rows anomalies={shown} />
-      {anomalies.hasNextPage && (
-        <div className="pager">
-          <Button isBusy={anomalies.isFetchingNextPage} onPress={() => void anomalies.fetchNextPage()}>
-            Show earlier ones
-          </Button>
-        </div>
-      )}
+      <Answered what="the anomalies" query={anomalies}>
+        {() =>
+          all.length === 0 ? (
+            <NoneFound search={search} />
+          ) : (
+            <>
+              {waiting > 0 && (
+                <Button className="arrived" onPress={showWaiting}>
+                  {waiting === 1 ? "1 new anomaly" : `${waiting} new anomalies`}: show
+                </Button>
+              )}
+              <Rows anomalies={shown} />
+              <Pager list={anomalies}>Show earlier ones</Pager>
+            </>
+          )
+        }
+      </Answered>
     </div>
   );
 }
@@ -191,8 +175,7 @@ function useWithoutJumps(all: readonly Anomaly[]): { shown: Anomaly[]; waiting: 
 
 function Rows({ anomalies }: { anomalies: readonly Anomaly[] }) {
   const may = useMay();
-  const { data: sensors } = useQuery(sensorsQuery);
-  const byId = useMemo(() => new Map(sensors?.map((sensor) => [sensor.id, sensor])), [sensors]);
+  const byId = useSensorsById();
   const [chosen, setChosen] = useState<ReadonlySet<number>>(new Set());
   const [open, setOpen] = useState<number | null>(null);
   const [resolving, setResolving] = useState<readonly number[] | null>(null);
@@ -277,14 +260,7 @@ function Row({ anomaly, sensor, isOpen, onOpen, isChosen, onChoose, onResolve }:
           <span className="quiet">{anomaly.alarm ? "" : " flag"}</span>
         </span>
         <span className="where">
-          <Link
-            to="/sensors/$sensorId"
-            params={{ sensorId: String(anomaly.sensor_id) }}
-            search={{ anomaly: anomaly.id }}
-          >
-            {name}
-          </Link>{" "}
-          <span className="quiet">{sensor?.site}</span>
+          <SensorLink id={anomaly.sensor_id} anomaly={anomaly} /> <span className="quiet">{sensor?.site}</span>
         </span>
         <span className="figures">
           {anomaly.value === null ? (

@@ -1,33 +1,48 @@
 /** The calibrations: what was recorded, and a new one with what it would change before it is saved. */
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { ask, query, type Calibration, type Page } from "../../api.ts";
 import { formatValue } from "../../format.ts";
+import { Card } from "../../parts/card.tsx";
 import { Button } from "../../parts/controls.tsx";
+import { Pager } from "../../parts/pager.tsx";
+import { SensorLink } from "../../parts/sensor-link.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
+import { Table, type Column } from "../../parts/table.tsx";
 import { Time } from "../../parts/time.tsx";
-import { keys, sensorsQuery } from "../../queries.ts";
+import { keys, useSensorsById } from "../../queries.ts";
 import { useMay } from "../../session.tsx";
 import "./calibrations.css";
+import { Due } from "./due.tsx";
 import { RecordCalibration } from "./record.tsx";
 
 const PAGE = 100;
 
+/** What is recorded stands in the address: another page leads here with the sensor already chosen. */
 export function CalibrationsPage() {
   const may = useMay();
-  const [isRecording, setRecording] = useState(false);
+  const { record } = useSearch({ from: "/calibrations" });
+  const navigate = useNavigate({ from: "/calibrations" });
+  const begin = (sensor: number | "any") => void navigate({ search: { record: sensor } });
+  const isRecording = may.operate && record !== undefined;
   return (
     <>
       <div className="page-head">
         <h1>Calibrations</h1>
         {may.operate && !isRecording && (
-          <Button kind="primary" onPress={() => setRecording(true)}>
+          <Button kind="primary" onPress={() => begin("any")}>
             Record a calibration
           </Button>
         )}
       </div>
-      {isRecording && <RecordCalibration onClose={() => setRecording(false)} />}
+      {isRecording && (
+        <RecordCalibration
+          key={record}
+          sensorId={record === "any" ? null : record}
+          onClose={() => void navigate({ search: {} })}
+        />
+      )}
+      <Due {...(may.operate ? { record: begin } : {})} />
       <History />
     </>
   );
@@ -46,9 +61,29 @@ function describeParams({ params }: Calibration): string {
   return `${points?.length ?? 0} points`;
 }
 
+const COLUMNS: readonly Column<Calibration>[] = [
+  { name: "Sensor", cell: ({ sensor_id: id }) => <SensorLink id={id} /> },
+  { name: "When", isWhole: true, cell: (one) => <Time at={one.applied_at} /> },
+  { name: "Method", cell: ({ method }) => method },
+  {
+    name: "Measured",
+    isNumber: true,
+    cell: (one) => (one.raw_value === null ? "no readings" : <InUnit of={one} value={one.raw_value} />),
+  },
+  { name: "Reference", isNumber: true, cell: (one) => <InUnit of={one} value={one.corrected_value} /> },
+  {
+    name: "Difference",
+    isNumber: true,
+    cell: (one) => (one.raw_value === null ? "–" : <InUnit of={one} value={one.corrected_value - one.raw_value} />),
+  },
+  { name: "Parameters", cell: (one) => <span className="quiet">{describeParams(one)}</span> },
+];
+
+function InUnit({ of, value }: { of: Calibration; value: number }) {
+  return `${formatValue(value)} ${useSensorsById().get(of.sensor_id)?.unit ?? ""}`;
+}
+
 function History() {
-  const { data: sensors } = useQuery(sensorsQuery);
-  const byId = useMemo(() => new Map(sensors?.map((sensor) => [sensor.id, sensor])), [sensors]);
   const calibrations = useInfiniteQuery({
     queryKey: [...keys.calibrations, "all"],
     queryFn: ({ pageParam, signal }) =>
@@ -57,77 +92,23 @@ function History() {
     getNextPageParam: (last) => last.next,
   });
   return (
-    <section className="card" aria-labelledby="history-title">
-      <div className="card-head">
-        <h2 id="history-title">History</h2>
-      </div>
+    <Card title="History">
       <Answered what="the calibrations" query={calibrations}>
         {({ pages }) => {
           const all = pages.flatMap(({ results }) => results);
-          if (all.length === 0)
-            return (
-              <Empty title="No calibration yet">
-                <p>
-                  Hold a sensor against a reference and record what the reference said: from five of them a model learns
-                  the correction.
-                </p>
-              </Empty>
-            );
-          return (
-            <table className="table stacks">
-              <thead>
-                <tr>
-                  <th>Sensor</th>
-                  <th>When</th>
-                  <th>Method</th>
-                  <th className="number">Measured</th>
-                  <th className="number">Reference</th>
-                  <th className="number">Difference</th>
-                  <th>Parameters</th>
-                </tr>
-              </thead>
-              <tbody>
-                {all.map((one) => {
-                  const sensor = byId.get(one.sensor_id);
-                  const unit = sensor?.unit ?? "";
-                  return (
-                    <tr key={one.id}>
-                      <td className="lead">
-                        <Link to="/sensors/$sensorId" params={{ sensorId: String(one.sensor_id) }}>
-                          {sensor?.name ?? `Sensor ${one.sensor_id}`}
-                        </Link>
-                      </td>
-                      <td data-label="When">
-                        <Time at={one.applied_at} />
-                      </td>
-                      <td data-label="Method">{one.method}</td>
-                      <td data-label="Measured" className="number">
-                        {one.raw_value === null ? "no readings" : `${formatValue(one.raw_value)} ${unit}`}
-                      </td>
-                      <td data-label="Reference" className="number">
-                        {formatValue(one.corrected_value)} {unit}
-                      </td>
-                      <td data-label="Difference" className="number">
-                        {one.raw_value === null ? "–" : `${formatValue(one.corrected_value - one.raw_value)} ${unit}`}
-                      </td>
-                      <td data-label="Parameters" className="quiet">
-                        {describeParams(one)}
-                      </td>
-                    </tr>
-                  );
-                })}
-              </tbody>
-            </table>
+          return all.length > 0 ? (
+            <Table columns={COLUMNS} rows={all} keyOf={({ id }) => id} />
+          ) : (
+            <Empty title="No calibration yet">
+              <p>
+                Hold a sensor against a reference and record what the reference said: from five of them a model learns
+                the correction.
+              </p>
+            </Empty>
           );
         }}
       </Answered>
-      {calibrations.hasNextPage && (
-        <div className="pager">
-          <Button isBusy={calibrations.isFetchingNextPage} onPress={() => void calibrations.fetchNextPage()}>
-            Show earlier ones
-          </Button>
-        </div>
-      )}
-    </section>
+      <Pager list={calibrations}>Show earlier ones</Pager>
+    </Card>
   );
 }

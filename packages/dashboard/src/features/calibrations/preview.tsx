@@ -65,8 +65,11 @@ export function Preview({
       {fit !== null && (
         <figure>
           <figcaption>
-            <span className="key-corrected">The fit</span> <span className="key-raw">its points</span>
-            {reference !== null && <span className="key-new">this one</span>}
+            <ul className="legend" aria-label="The fit">
+              <li className="key-corrected">the fit</li>
+              <li className="key-raw key-dot">earlier calibrations</li>
+              {reference !== null && <li className="key-alarm key-dot">this one</li>}
+            </ul>
           </figcaption>
           <Plot
             label="The fit drawn over its points"
@@ -80,8 +83,10 @@ export function Preview({
       {day.length > 0 && (
         <figure>
           <figcaption>
-            <span className="key-raw">The last day as measured</span>{" "}
-            <span className="key-corrected">as it would be corrected</span>
+            <ul className="legend" aria-label="The last day">
+              <li className="key-raw">the last day as measured</li>
+              <li className="key-corrected">as it would be corrected</li>
+            </ul>
           </figcaption>
           <Plot
             label={`The last day as measured and as it would be corrected, in ${unit}`}

@@ -3,20 +3,13 @@ import { CALIBRATION_METHODS } from "@calibration/shared/calibration.ts";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState, type FormEvent } from "react";
 import * as Aria from "react-aria-components";
-import {
-  ask,
-  problemText,
-  query,
-  type Bucket,
-  type Calibration,
-  type Page,
-  type Reading,
-  type Sensor,
-} from "../../api.ts";
+import { ask, query, type Bucket, type Calibration, type Page, type Reading, type Sensor } from "../../api.ts";
 import { formatValue } from "../../format.ts";
+import { Card } from "../../parts/card.tsx";
 import { Button, Select, TextInput } from "../../parts/controls.tsx";
+import { Problem } from "../../parts/problem.tsx";
 import { Answered } from "../../parts/states.tsx";
-import { keys, sensorsQuery } from "../../queries.ts";
+import { calibrationsQuery, keys, sensorsQuery } from "../../queries.ts";
 import { readParams, type Method, type Typed } from "./params.ts";
 import { Preview } from "./preview.tsx";
 
@@ -29,32 +22,44 @@ const DAY_MS = 86_400_000;
 const METHODS = CALIBRATION_METHODS.map((id) => ({ id, label: id }));
 const NOTHING: Typed = { method: "linear", slope: "", intercept: "", coefficients: "", points: "" };
 
-export function RecordCalibration({ onClose }: { onClose: () => void }) {
+export function RecordCalibration({ sensorId: given, onClose }: { sensorId: number | null; onClose: () => void }) {
   const sensors = useQuery(sensorsQuery);
-  const [sensorId, setSensorId] = useState<number | null>(null);
+  const [sensorId, setSensorId] = useState(given);
   const sensor = sensors.data?.find(({ id }) => id === sensorId);
   return (
-    <section className="card" aria-labelledby="record-title">
-      <div className="card-head">
-        <h2 id="record-title">Record a calibration</h2>
+    <Card
+      title="Record a calibration"
+      actions={
         <Button kind="plain" onPress={onClose}>
           Close
         </Button>
-      </div>
+      }
+    >
       <div className="card-body">
         <Answered what="the sensors" query={sensors}>
-          {(all) => <SensorChoice sensors={all} onChoose={setSensorId} />}
+          {(all) => <SensorChoice sensors={all} chosen={given} onChoose={setSensorId} />}
         </Answered>
         {sensor !== undefined && <Entry key={sensor.id} sensor={sensor} onDone={onClose} />}
       </div>
-    </section>
+    </Card>
   );
 }
 
 const nameOf = ({ id, name, site }: Sensor): string => `${name} (${id}, ${site})`;
 
-function SensorChoice({ sensors, onChoose }: { sensors: readonly Sensor[]; onChoose: (id: number | null) => void }) {
-  const [typed, setTyped] = useState("");
+function SensorChoice({
+  sensors,
+  chosen,
+  onChoose,
+}: {
+  sensors: readonly Sensor[];
+  chosen: number | null;
+  onChoose: (id: number | null) => void;
+}) {
+  const [typed, setTyped] = useState(() => {
+    const first = sensors.find(({ id }) => id === chosen);
+    return first === undefined ? "" : nameOf(first);
+  });
   const offered = useMemo(() => {
     const words = typed.toLowerCase().split(/\s+/);
     return sensors
@@ -65,6 +70,7 @@ function SensorChoice({ sensors, onChoose }: { sensors: readonly Sensor[]; onCho
   return (
     <Aria.ComboBox
       className="field combo"
+      autoFocus={chosen === null}
       items={offered}
       inputValue={typed}
       onInputChange={setTyped}
@@ -95,11 +101,7 @@ function Entry({ sensor, onDone }: { sensor: Sensor; onDone: () => void }) {
   const [reference, setReference] = useState("");
   const [typed, setTyped] = useState(NOTHING);
   const type = (name: keyof Typed) => (value: string) => setTyped((before) => ({ ...before, [name]: value }));
-  const earlier = useQuery({
-    queryKey: [...keys.calibrations, { sensor_id: sensor.id }],
-    queryFn: ({ signal }) =>
-      ask<Page<Calibration>>(`/api/calibrations/${query({ sensor_id: sensor.id, limit: 1000 })}`, { signal }),
-  });
+  const earlier = useQuery(calibrationsQuery(sensor.id));
   const newest = useQuery({
     queryKey: ["newest readings", sensor.id],
     queryFn: ({ signal }) =>
@@ -147,6 +149,7 @@ function Entry({ sensor, onDone }: { sensor: Sensor; onDone: () => void }) {
           value={reference}
           onChange={setReference}
           isRequired
+          autoFocus
           description={
             raw === null
               ? "The sensor has no readings: this will not count towards a model"
@@ -184,11 +187,7 @@ function Entry({ sensor, onDone }: { sensor: Sensor; onDone: () => void }) {
         )}
         <p className="quiet">Parameters may be left out: then the model learns from the references alone.</p>
         {typeof params === "string" && <p className="problem">{params}</p>}
-        {saving.isError && (
-          <p className="problem" role="alert">
-            {problemText(saving.error)}
-          </p>
-        )}
+        <Problem of={saving} />
         <div className="actions">
           <Button
             type="submit"

@@ -57,7 +57,7 @@ export function Training({ jobId, onClose }: { jobId: string; onClose: () => voi
                 aria-label="Models trained"
               >
                 {({ percentage }) => (
-                  <div className="progress">
+                  <div className="bar">
                     <span style={{ width: `${percentage ?? 0}%` }} />
                   </div>
                 )}

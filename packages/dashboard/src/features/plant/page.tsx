@@ -2,15 +2,26 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { useDeferredValue, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
-import type { Sensor } from "../../api.ts";
+import {
+  useDeferredValue,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+  useSyncExternalStore,
+  type ReactNode,
+} from "react";
+import type { Anomaly, Sensor } from "../../api.ts";
 import { formatCount, formatDrift, formatValue } from "../../format.ts";
 import { Button, Search, Select } from "../../parts/controls.tsx";
-import { Empty, Failing, Loading } from "../../parts/states.tsx";
+import { Answered, Empty } from "../../parts/states.tsx";
 import { Status, statusWord } from "../../parts/status.tsx";
 import { Age } from "../../parts/time.tsx";
-import { sensorsQuery } from "../../queries.ts";
+import { openAlarmsQuery, sensorsQuery } from "../../queries.ts";
 import { useMay } from "../../session.tsx";
+import { typeWord } from "../anomalies/words.ts";
+import { DRIFT_WARNING } from "../calibrations/verdict.ts";
+import { worstBySensor } from "./worst.ts";
 import { byAttention, countStatuses, isSought } from "./attention.ts";
 import { FirstReading } from "./first-reading.tsx";
 import { NewSensor } from "./new-sensor.tsx";
@@ -19,10 +30,8 @@ import type { PlantSearch } from "./search.ts";
 import { Sparkline } from "./sparkline.tsx";
 
 const ROW_PX = 56;
-const NARROW_ROW_PX = 108;
+const NARROW_ROW_PX = 120;
 const NARROW = "(max-width: 760px)";
-/** |drift| from which it is a warning, percent: the platform's own limit. */
-const DRIFT_WARNING = 5;
 const STATUSES = ["critical", "warning", "offline", "online"] as const;
 const ANY = "any";
 
@@ -37,39 +46,37 @@ export function PlantPage() {
         <h1>Plant</h1>
         {may.administer && <Button onPress={() => setAdding(true)}>Add a sensor</Button>}
       </div>
-      {sensors.isPending ? (
-        <div className="card">
-          <Loading what="the sensors" />
-        </div>
-      ) : sensors.isError && sensors.data === undefined ? (
-        <div className="card">
-          <Failing what="the sensors" query={sensors} />
-        </div>
-      ) : sensors.data.length === 0 ? (
-        <div className="card">
-          <FirstReading onAdd={() => setAdding(true)} />
-        </div>
-      ) : (
-        <Sensors all={sensors.data} search={search} />
-      )}
+      <InCard when={sensors.data === undefined || sensors.data.length === 0}>
+        <Answered what="the sensors" query={sensors}>
+          {(all) =>
+            all.length === 0 ? <FirstReading onAdd={() => setAdding(true)} /> : <Sensors all={all} search={search} />
+          }
+        </Answered>
+      </InCard>
       {isAdding && <NewSensor onClose={() => setAdding(false)} />}
     </>
   );
 }
+
+/** What is no list stands on a card of its own. */
+const InCard = ({ when, children }: { when: boolean; children: ReactNode }) =>
+  when ? <div className="card">{children}</div> : children;
 
 function Sensors({ all, search }: { all: readonly Sensor[]; search: PlantSearch }) {
   const navigate = useNavigate({ from: "/" });
   const change = (part: PlantSearch) =>
     void navigate({ search: (before) => cleaned({ ...before, ...part }), replace: true });
   const sought = useDeferredValue(search);
-  const { shown, counts, sites, types } = useMemo(() => {
+  const { shown, counts, choices } = useMemo(() => {
     const { status: _, ...rest } = sought;
     const found = all.filter((sensor) => isSought(sensor, rest));
     return {
       counts: countStatuses(found),
       shown: found.filter((sensor) => isSought(sensor, sought)).toSorted(byAttention),
-      sites: optionsOf("All sites", all, ({ site }) => site),
-      types: optionsOf("All types", all, ({ type }) => type),
+      choices: [
+        { name: "site", options: optionsOf("All sites", all, ({ site }) => site) },
+        { name: "type", options: optionsOf("All types", all, ({ type }) => type) },
+      ] as const,
     };
   }, [all, sought]);
   return (
@@ -90,23 +97,19 @@ function Sensors({ all, search }: { all: readonly Sensor[]; search: PlantSearch 
         </div>
         <div className="plant-filters">
           <Search label="Search name, id, key or site" value={search.q ?? ""} onChange={(q) => change({ q })} />
-          {sites.length > 2 && (
-            <Select
-              label="Site"
-              hidesLabel
-              options={sites}
-              value={search.site ?? ANY}
-              onChange={(site) => change({ site: orNone(site) })}
-            />
-          )}
-          {types.length > 2 && (
-            <Select
-              label="Type"
-              hidesLabel
-              options={types}
-              value={search.type ?? ANY}
-              onChange={(type) => change({ type: orNone(type) })}
-            />
+          {choices.map(
+            ({ name, options }) =>
+              // The first says "all": one more is no choice.
+              options.length > 2 && (
+                <Select
+                  key={name}
+                  label={name === "site" ? "Site" : "Type"}
+                  hidesLabel
+                  options={options}
+                  value={search[name] ?? ANY}
+                  onChange={(value) => change({ [name]: value === ANY ? "" : value })}
+                />
+              ),
           )}
         </div>
       </div>
@@ -123,8 +126,6 @@ function Sensors({ all, search }: { all: readonly Sensor[]; search: PlantSearch 
     </>
   );
 }
-
-const orNone = (value: string): string => (value === ANY ? "" : value);
 
 function cleaned(search: PlantSearch): PlantSearch {
   return Object.fromEntries(Object.entries(search).filter(([, value]) => value !== ""));
@@ -149,6 +150,7 @@ function useIsNarrow(): boolean {
 /** Rows in sight only: ten thousand sensors are as quick as ten. */
 function SensorTable({ sensors }: { sensors: readonly Sensor[] }) {
   const body = useRef<HTMLDivElement>(null);
+  const worst = useQuery({ ...openAlarmsQuery, select: worstBySensor }).data;
   const isNarrow = useIsNarrow();
   const [top, setTop] = useState(0);
   useLayoutEffect(() => setTop((body.current?.getBoundingClientRect().top ?? 0) + window.scrollY), []);
@@ -182,14 +184,31 @@ function SensorTable({ sensors }: { sensors: readonly Sensor[] }) {
       </div>
       <div role="rowgroup" className="sensors-body" ref={body} style={{ height: rows.getTotalSize() }}>
         {rows.getVirtualItems().map(({ index, key, start }) => (
-          <SensorRow key={key} sensor={sensors[index]!} index={index} top={start - top} />
+          <SensorRow
+            key={key}
+            sensor={sensors[index]!}
+            alarm={worst?.get(sensors[index]!.id)}
+            index={index}
+            top={start - top}
+          />
         ))}
       </div>
     </div>
   );
 }
 
-function SensorRow({ sensor, index, top }: { sensor: Sensor; index: number; top: number }) {
+function SensorRow({
+  sensor,
+  alarm,
+  index,
+  top,
+}: {
+  sensor: Sensor;
+  /** Its worst open alarm, where that is known. */
+  alarm: Anomaly | undefined;
+  index: number;
+  top: number;
+}) {
   const { id, name, key, site, type, unit, value, drift, status } = sensor;
   const flags = sensor.open_anomalies - sensor.open_alarms;
   const drifts = drift !== null && Math.abs(drift) >= DRIFT_WARNING;
@@ -220,10 +239,11 @@ function SensorRow({ sensor, index, top }: { sensor: Sensor; index: number; top:
       <span role="cell" className="cell-open">
         {sensor.open_alarms > 0 && (
           <span className="count">
-            {sensor.open_alarms}{" "}
-            <span className="narrow-label">open {sensor.open_alarms === 1 ? "alarm" : "alarms"}</span>
+            {formatCount(sensor.open_alarms)}
+            <span className="visually-hidden"> open {sensor.open_alarms === 1 ? "alarm" : "alarms"}</span>
           </span>
         )}
+        {alarm !== undefined && sensor.open_alarms > 0 && <span className="why">{typeWord(alarm)}</span>}
         {flags > 0 && (
           <span className="quiet flags">
             {flags} {flags === 1 ? "flag" : "flags"}

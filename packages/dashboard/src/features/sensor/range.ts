@@ -10,7 +10,11 @@ const STEP_MS = 15_000;
 const FORECAST_SPAN_MS_MIN = 12 * HOUR_MS;
 const FORECAST_SHARE = 0.25;
 const FORECAST_HOURS_MAX = 336;
-const FORECAST_POINTS = 24;
+/** Half a day shows the hour of day that an anomaly broke with. */
+const AROUND_MS = 6 * HOUR_MS;
+const FORECAST_POINTS_MIN = 24;
+/** Fingers nearer than this share of the width say nothing of how far to stretch. */
+const FINGERS_APART_MIN = 0.02;
 
 export const SPANS = [
   { id: "1", label: "1 h" },
@@ -68,10 +72,38 @@ export function panned({ fromMs, toMs }: Range, share: number): Range {
   return { fromMs: fromMs + byMs, toMs: toMs + byMs, follows: false };
 }
 
-/** How far the forecast goes on beyond what is shown; null where it would say nothing. */
-export function forecastOf({ fromMs, toMs, follows }: Range): { horizon: number; step: number } | null {
-  const spanMs = toMs - fromMs;
-  if (!follows || spanMs < FORECAST_SPAN_MS_MIN) return null;
-  const horizon = Math.min(FORECAST_HOURS_MAX, (spanMs / HOUR_MS) * FORECAST_SHARE);
-  return { horizon, step: horizon / FORECAST_POINTS };
+/** Taken along from one place (0 to 1 of the width) to another. */
+export const moved = (range: Range, from: number, to: number): Range => panned(range, from - to);
+
+/** The times under two fingers stay under them. Fingers that lie one over the other move it and stretch nothing. */
+export function stretched(range: Range, before: readonly [number, number], after: readonly [number, number]): Range {
+  const apart = Math.abs(before[0] - before[1]);
+  const wide = Math.abs(after[0] - after[1]);
+  const middle = (before[0] + before[1]) / 2;
+  const shifted = moved(range, middle, (after[0] + after[1]) / 2);
+  if (apart < FINGERS_APART_MIN || wide < FINGERS_APART_MIN) return shifted;
+  return zoomed(shifted, apart / wide, (after[0] + after[1]) / 2);
 }
+
+/**
+ * How far the forecast goes on, in hours, and its steps: beyond what follows now by a share of it, in a fixed period as far as
+ * that reaches. Null where it would say nothing.
+ */
+export function forecastOf({ fromMs, toMs, follows }: Range, nowMs: number): { horizon: number; step: number } | null {
+  const spanMs = toMs - fromMs;
+  if (spanMs < FORECAST_SPAN_MS_MIN) return null;
+  const ahead = follows ? (spanMs / HOUR_MS) * FORECAST_SHARE : Math.ceil((toMs - nowMs) / HOUR_MS);
+  if (ahead < 1) return null;
+  const horizon = Math.min(FORECAST_HOURS_MAX, ahead);
+  // Hours show a day's swing; of less than a day there are more points than hours.
+  return { horizon, step: Math.min(1, horizon / FORECAST_POINTS_MIN) };
+}
+
+export const isWithin = ({ fromMs, toMs }: Range, timestamp: string): boolean =>
+  Date.parse(timestamp) >= fromMs && Date.parse(timestamp) <= toMs;
+
+/** Round an instant, wide enough to see what came before and after. */
+export const rangeAround = (timestamp: string): { from: number; to: number } => {
+  const ms = Date.parse(timestamp);
+  return { from: ms - AROUND_MS, to: ms + AROUND_MS };
+};

@@ -1,9 +1,12 @@
 /** What could not be used, with its reason; and a second try where the reason is gone. */
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { ask, problemText, query, type DeadLetter, type Page, type System } from "../../api.ts";
+import { ask, query, type DeadLetter, type Page, type System } from "../../api.ts";
 import { formatCount } from "../../format.ts";
+import { Card } from "../../parts/card.tsx";
 import { Button } from "../../parts/controls.tsx";
+import { Pager } from "../../parts/pager.tsx";
+import { Problem } from "../../parts/problem.tsx";
 import { Answered } from "../../parts/states.tsx";
 import { Age } from "../../parts/time.tsx";
 import { keys } from "../../queries.ts";
@@ -34,9 +37,9 @@ export function DeadLetters({ counts }: { counts: System["dead_letters"] }) {
   });
   const reasons = Object.entries(counts);
   return (
-    <section className="card" aria-labelledby="dead-title">
-      <div className="card-head">
-        <h2 id="dead-title">Dead letters</h2>
+    <Card
+      title="Dead letters"
+      actions={
         <div className="reasons" role="group" aria-label="Filter by reason">
           {reasons.map(([name, count]) => (
             <button
@@ -55,7 +58,8 @@ export function DeadLetters({ counts }: { counts: System["dead_letters"] }) {
             </Button>
           )}
         </div>
-      </div>
+      }
+    >
       <div role="status" className="replay-words">
         {replaying.isSuccess && (
           <p className="card-body">
@@ -65,11 +69,7 @@ export function DeadLetters({ counts }: { counts: System["dead_letters"] }) {
           </p>
         )}
       </div>
-      {replaying.isError && (
-        <p className="problem" role="alert">
-          {problemText(replaying.error)}
-        </p>
-      )}
+      <Problem of={replaying} />
       <Answered what="the dead letters" query={letters}>
         {({ pages }) => {
           const all = pages.flatMap(({ results }) => results);
@@ -110,13 +110,7 @@ export function DeadLetters({ counts }: { counts: System["dead_letters"] }) {
           );
         }}
       </Answered>
-      {letters.hasNextPage && (
-        <div className="pager">
-          <Button isBusy={letters.isFetchingNextPage} onPress={() => void letters.fetchNextPage()}>
-            Show earlier ones
-          </Button>
-        </div>
-      )}
-    </section>
+      <Pager list={letters}>Show earlier ones</Pager>
+    </Card>
   );
 }

@@ -1,11 +1,16 @@
 /** The system: whether everything is there and keeps up, and what could not be used. */
 import { useQuery } from "@tanstack/react-query";
 import { ask, type System } from "../../api.ts";
-import { formatBytes, formatCount, formatFigure } from "../../format.ts";
+import { formatBytes, formatCount, formatFigure, formatPercent } from "../../format.ts";
+import { Card } from "../../parts/card.tsx";
 import { Answered } from "../../parts/states.tsx";
+import { Table, type Column } from "../../parts/table.tsx";
 import { keys } from "../../queries.ts";
 import { useMay } from "../../session.tsx";
+import { Runs } from "../models/runs.tsx";
+import { Audit } from "./audit.tsx";
 import { DeadLetters } from "./dead-letters.tsx";
+import { errorsOf } from "./errors.ts";
 import "./system.css";
 import { Tokens } from "./tokens.tsx";
 import { UnknownSenders } from "./unknown-senders.tsx";
@@ -37,26 +42,27 @@ export function SystemPage() {
       <div className="page-head">
         <h1>System</h1>
       </div>
-      <section className="card" aria-labelledby="services-title">
-        <div className="card-head">
-          <h2 id="services-title">Services</h2>
-          {system.data !== undefined && <TrainingQueue training={system.data.training} />}
-        </div>
+      <Card title="Services" actions={system.data !== undefined && <TrainingQueue training={system.data.training} />}>
         <Answered what="the services" query={system}>
-          {({ services }) => <Services services={services} />}
+          {({ services, training }) => (
+            <Table columns={serviceColumns(training)} rows={services} keyOf={({ service }) => service} />
+          )}
         </Answered>
-      </section>
+      </Card>
       <UnknownSenders />
       <DeadLetters counts={system.data?.dead_letters ?? {}} />
-      <section className="card" aria-labelledby="streams-title">
-        <div className="card-head">
-          <h2 id="streams-title">What NATS holds</h2>
-        </div>
+      <Runs />
+      <Card title="What NATS holds">
         <Answered what="the streams" query={system}>
-          {({ streams }) => <Streams streams={streams} />}
+          {({ streams }) => <Table columns={STREAM_COLUMNS} rows={streams} keyOf={({ name }) => name} />}
         </Answered>
-      </section>
-      {may.administer && <Tokens />}
+      </Card>
+      {may.administer && (
+        <>
+          <Tokens />
+          <Audit />
+        </>
+      )}
     </>
   );
 }
@@ -71,94 +77,51 @@ function TrainingQueue({ training }: { training: System["training"] }) {
   );
 }
 
-function verdictOf({ replicas, lag, failing_partitions: failing }: System["services"][number]) {
+type Service = System["services"][number];
+
+function verdictOf({ replicas, lag, failing_partitions: failing }: Service) {
   if (replicas.length === 0) return { look: "is-critical", word: "Nobody there" };
   if (failing > 0) return { look: "is-critical", word: "Failing" };
   if (lag !== null && lag > LAG_WARNING) return { look: "is-warning", word: "Behind" };
   return { look: "is-online", word: lag === null ? "There" : "Keeps up" };
 }
 
-function Services({ services }: { services: System["services"] }) {
-  return (
-    <table className="table stacks">
-      <thead>
-        <tr>
-          <th>Service</th>
-          <th>State</th>
-          <th className="number">Replicas</th>
-          <th className="number">Behind, messages</th>
-          <th className="number">Messages a second</th>
-          <th className="number">Failing partitions</th>
-        </tr>
-      </thead>
-      <tbody>
-        {services.map((service) => {
-          const { look, word } = verdictOf(service);
-          return (
-            <tr key={service.service}>
-              <td className="lead">
-                {service.service} <span className="quiet does">{DOES[service.service]}</span>
-              </td>
-              <td data-label="State">
-                <span className={`status ${look}`}>{word}</span>
-              </td>
-              <td data-label="Replicas" className="number">
-                {formatCount(service.replicas.length)}
-              </td>
-              <td data-label="Behind, messages" className="number">
-                {formatCount(service.lag)}
-              </td>
-              <td data-label="Messages a second" className="number">
-                {formatFigure(service.per_second)}
-              </td>
-              <td data-label="Failing partitions" className="number">
-                {service.lag === null ? "–" : formatCount(service.failing_partitions)}
-              </td>
-            </tr>
-          );
-        })}
-      </tbody>
-    </table>
-  );
-}
+const serviceColumns = (training: System["training"]): readonly Column<Service>[] => [
+  {
+    name: "Service",
+    cell: ({ service }) => (
+      <>
+        {service} <span className="quiet does">{DOES[service]}</span>
+      </>
+    ),
+  },
+  {
+    name: "State",
+    cell: (service) => {
+      const { look, word } = verdictOf(service);
+      return <span className={`status ${look}`}>{word}</span>;
+    },
+  },
+  { name: "Replicas", isNumber: true, cell: ({ replicas }) => formatCount(replicas.length) },
+  { name: "Behind, messages", isNumber: true, cell: ({ lag }) => formatCount(lag) },
+  { name: "Messages a second", isNumber: true, cell: (service) => formatFigure(service.per_second) },
+  { name: "Errors", cell: (service) => errorsOf(service, training) },
+];
 
-function Streams({ streams }: { streams: System["streams"] }) {
-  return (
-    <table className="table stacks">
-      <thead>
-        <tr>
-          <th>Stream</th>
-          <th className="number">Messages</th>
-          <th className="number">Size</th>
-          <th>Of its limit</th>
-        </tr>
-      </thead>
-      <tbody>
-        {streams.map(({ name, messages, bytes, bytes_max: most }) => {
-          const share = most === null ? null : bytes / most;
-          const isFull = share !== null && share >= FULL_WARNING;
-          return (
-            <tr key={name}>
-              <td className="lead mono">{name}</td>
-              <td data-label="Messages" className="number">
-                {formatCount(messages)}
-              </td>
-              <td data-label="Size" className="number">
-                {formatBytes(bytes)}
-              </td>
-              <td data-label="Of its limit">
-                {share === null || most === null ? (
-                  "no limit"
-                ) : (
-                  <span className={isFull ? "full" : ""}>
-                    {formatFigure(share * 100)} % of {formatBytes(most)}
-                  </span>
-                )}
-              </td>
-            </tr>
-          );
-        })}
-      </tbody>
-    </table>
-  );
-}
+const STREAM_COLUMNS: readonly Column<System["streams"][number]>[] = [
+  { name: "Stream", className: "mono", cell: ({ name }) => name },
+  { name: "Messages", isNumber: true, cell: ({ messages }) => formatCount(messages) },
+  { name: "Size", isNumber: true, cell: ({ bytes }) => formatBytes(bytes) },
+  {
+    name: "Of its limit",
+    cell: ({ bytes, bytes_max: most }) => {
+      if (most === null) return "no limit";
+      const share = bytes / most;
+      return (
+        <span className={share >= FULL_WARNING ? "full" : ""}>
+          {formatPercent(share * 100)} of {formatBytes(most)}
+        </span>
+      );
+    },
+  },
+];

@@ -1,10 +1,13 @@
 /** Tokens: who may ask, as what, of which sites. A token is shown once, when it is made. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import { ask, problemText, type Page, type Role, type Token } from "../../api.ts";
+import { ask, type Page, type Role, type Token } from "../../api.ts";
+import { Card } from "../../parts/card.tsx";
+import { Confirm } from "../../parts/confirm.tsx";
 import { Button, Dialog, Select, TextInput } from "../../parts/controls.tsx";
 import { FormEnd } from "../../parts/form-end.tsx";
 import { Answered } from "../../parts/states.tsx";
+import { Table, type Column } from "../../parts/table.tsx";
 import { Age } from "../../parts/time.tsx";
 import { keys } from "../../queries.ts";
 
@@ -15,70 +18,67 @@ const ROLES: readonly { id: Role; label: string }[] = [
   { id: "plant", label: "plant: publishes readings, nothing else" },
 ];
 
+const COLUMNS: readonly Column<Token>[] = [
+  { name: "Name", cell: ({ name }) => name },
+  { name: "Role", cell: ({ role }) => role },
+  { name: "Sites", cell: ({ sites }) => (sites === null ? "all" : sites.join(", ")) },
+  { name: "Last used", cell: (token) => <Age at={token.last_used_at} /> },
+];
+
 export function Tokens() {
-  const client = useQueryClient();
   const [isMaking, setMaking] = useState(false);
+  const [revoking, setRevoking] = useState<Token | null>(null);
   const tokens = useQuery({
     queryKey: keys.tokens,
     queryFn: ({ signal }) => ask<Page<Token>>("/api/tokens/?limit=1000", { signal }),
   });
-  const revoking = useMutation({
-    mutationFn: (id: number) => ask<null>(`/api/tokens/${id}/`, { method: "DELETE" }),
-    onSettled: () => client.invalidateQueries({ queryKey: keys.tokens }),
-  });
+  const actions: Column<Token> = {
+    name: "What to do",
+    isActions: true,
+    cell: (token) =>
+      token.revoked_at === null ? (
+        <Button kind="plain" onPress={() => setRevoking(token)}>
+          Revoke…<span className="visually-hidden"> {token.name}</span>
+        </Button>
+      ) : (
+        <span className="quiet">
+          revoked <Age at={token.revoked_at} />
+        </span>
+      ),
+  };
   return (
-    <section className="card" aria-labelledby="tokens-title">
-      <div className="card-head">
-        <h2 id="tokens-title">Tokens</h2>
-        <Button onPress={() => setMaking(true)}>Make a token</Button>
-      </div>
-      {revoking.isError && (
-        <p className="problem" role="alert">
-          {problemText(revoking.error)}
-        </p>
-      )}
+    <Card title="Tokens" actions={<Button onPress={() => setMaking(true)}>Make a token</Button>}>
       <Answered what="the tokens" query={tokens}>
-        {({ results }) => (
-          <table className="table stacks">
-            <thead>
-              <tr>
-                <th>Name</th>
-                <th>Role</th>
-                <th>Sites</th>
-                <th>Last used</th>
-                <th>
-                  <span className="visually-hidden">What to do</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {results.map((token) => (
-                <tr key={token.id}>
-                  <td className="lead">{token.name}</td>
-                  <td data-label="Role">{token.role}</td>
-                  <td data-label="Sites">{token.sites === null ? "all" : token.sites.join(", ")}</td>
-                  <td data-label="Last used">
-                    <Age at={token.last_used_at} />
-                  </td>
-                  <td className="row-actions">
-                    {token.revoked_at !== null ? (
-                      <span className="quiet">
-                        revoked <Age at={token.revoked_at} />
-                      </span>
-                    ) : (
-                      <Button kind="danger" isBusy={revoking.isPending} onPress={() => revoking.mutate(token.id)}>
-                        Revoke<span className="visually-hidden"> {token.name}</span>
-                      </Button>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        )}
+        {({ results }) => <Table columns={[...COLUMNS, actions]} rows={results} keyOf={({ id }) => id} />}
       </Answered>
       {isMaking && <Make onClose={() => setMaking(false)} />}
-    </section>
+      {revoking !== null && <Revoke token={revoking} onClose={() => setRevoking(null)} />}
+    </Card>
+  );
+}
+
+function Revoke({ token, onClose }: { token: Token; onClose: () => void }) {
+  const client = useQueryClient();
+  const revoking = useMutation({
+    mutationFn: () => ask<null>(`/api/tokens/${token.id}/`, { method: "DELETE" }),
+    onSuccess: async () => {
+      await client.invalidateQueries({ queryKey: keys.tokens });
+      onClose();
+    },
+  });
+  return (
+    <Confirm
+      title={`Revoke “${token.name}”?`}
+      trying={revoking}
+      doIt={() => revoking.mutate()}
+      does="Revoke it"
+      onClose={onClose}
+    >
+      <p>
+        Whoever uses it is refused from now on, and signed out where they look at this page. It cannot be undone; a new
+        token can be made.
+      </p>
+    </Confirm>
   );
 }
 

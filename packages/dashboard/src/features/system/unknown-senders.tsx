@@ -3,14 +3,31 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask, type DeadLetterGroup, type Page } from "../../api.ts";
 import { formatCount, formatValue } from "../../format.ts";
+import { Card } from "../../parts/card.tsx";
 import { Button } from "../../parts/controls.tsx";
 import { Answered } from "../../parts/states.tsx";
+import { Table, type Column } from "../../parts/table.tsx";
 import { Age } from "../../parts/time.tsx";
 import { keys } from "../../queries.ts";
 import { useMay } from "../../session.tsx";
 import { NewSensor } from "../plant/new-sensor.tsx";
 
 const LOOK_MS = 5_000;
+
+const COLUMNS: readonly Column<DeadLetterGroup>[] = [
+  {
+    name: "Site and key",
+    className: "mono",
+    cell: ({ site, key }) => (site === null ? "outside the pattern of names" : `${site} / ${key}`),
+  },
+  { name: "Messages kept", isNumber: true, cell: ({ count }) => formatCount(count) },
+  {
+    name: "Last value",
+    isNumber: true,
+    cell: ({ last_value: value }) => (typeof value === "number" ? formatValue(value) : "–"),
+  },
+  { name: "Last heard", isWhole: true, cell: ({ last_at: at }) => <Age at={at} /> },
+];
 
 export function UnknownSenders() {
   const may = useMay();
@@ -22,52 +39,26 @@ export function UnknownSenders() {
       ask<Page<DeadLetterGroup>>("/api/dead-letters/?group=sensor&reason=unknown_sensor", { signal }),
     refetchInterval: LOOK_MS,
   });
+  const actions: Column<DeadLetterGroup> = {
+    name: "What to do",
+    isActions: true,
+    cell: ({ site, key }) =>
+      may.administer &&
+      site !== null &&
+      key !== null && (
+        <Button onPress={() => setRegistering({ site, key })}>
+          Register…<span className="visually-hidden"> {key}</span>
+        </Button>
+      ),
+  };
   return (
-    <section className="card" aria-labelledby="senders-title">
-      <div className="card-head">
-        <h2 id="senders-title">Senders without a sensor</h2>
-      </div>
+    <Card title="Senders without a sensor">
       <Answered what="the senders" query={senders}>
         {({ results }) =>
-          results.length === 0 ? (
-            <p className="card-body quiet">None: every reading that was published belongs to a sensor.</p>
+          results.length > 0 ? (
+            <Table columns={[...COLUMNS, actions]} rows={results} keyOf={({ site, key }) => `${site} ${key}`} />
           ) : (
-            <table className="table stacks">
-              <thead>
-                <tr>
-                  <th>Site and key</th>
-                  <th className="number">Messages kept</th>
-                  <th className="number">Last value</th>
-                  <th>Last heard</th>
-                  <th>
-                    <span className="visually-hidden">What to do</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {results.map(({ site, key, count, last_value: value, last_at: at }) => (
-                  <tr key={`${site} ${key}`}>
-                    <td className="lead mono">{site === null ? "outside the pattern of names" : `${site} / ${key}`}</td>
-                    <td data-label="Messages kept" className="number">
-                      {formatCount(count)}
-                    </td>
-                    <td data-label="Last value" className="number">
-                      {typeof value === "number" ? formatValue(value) : "–"}
-                    </td>
-                    <td data-label="Last heard">
-                      <Age at={at} />
-                    </td>
-                    <td className="row-actions">
-                      {may.administer && site !== null && key !== null && (
-                        <Button onPress={() => setRegistering({ site, key })}>
-                          Register…<span className="visually-hidden"> {key}</span>
-                        </Button>
-                      )}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
+            <p className="card-body quiet">None: every reading that was published belongs to a sensor.</p>
           )
         }
       </Answered>
@@ -86,6 +77,6 @@ export function UnknownSenders() {
           }}
         />
       )}
-    </section>
+    </Card>
   );
 }

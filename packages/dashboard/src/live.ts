@@ -2,7 +2,7 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { createParser } from "eventsource-parser";
 import { useSyncExternalStore } from "react";
-import { tellSignedOut, type Sensor } from "./api.ts";
+import { ask, tellSignedOut, type Sensor } from "./api.ts";
 import { keys } from "./queries.ts";
 
 export type LiveState = { kind: "connecting" | "live" | "reconnecting" | "stale"; sinceMs: number };
@@ -15,6 +15,10 @@ const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 10_000;
 /** Lists are asked for again at most so often, however many events come. */
 const REFRESH_MS = 2_000;
+/** What sensors say of themselves is drawn at most so often. */
+const GATHER_MS = 250;
+/** So many sensors are asked for one by one; a page of the list is a thousand. */
+const LOOKED_AT_MAX = 10;
 
 let state: LiveState = { kind: "connecting", sinceMs: Date.now() };
 const listeners = new Set<() => void>();
@@ -43,6 +47,7 @@ export interface LiveEvent {
 export function followPlant(client: QueryClient): () => void {
   const stop = new AbortController();
   const refresh = createRefresher(client);
+  const sensors = createGatherer(client, refresh);
   let lastHeardMs = Date.now();
   let staleTimer: ReturnType<typeof setTimeout> | undefined;
   let wasLive = false;
@@ -60,7 +65,7 @@ export function followPlant(client: QueryClient): () => void {
       become("reconnecting", lastHeardMs);
       staleTimer = setTimeout(() => become("stale", lastHeardMs), STALE_MS);
     },
-    event: (event) => takeIn(client, event, refresh),
+    event: (event) => takeIn(event, client, refresh, sensors),
   });
   return () => {
     clearTimeout(staleTimer);
@@ -130,35 +135,77 @@ async function listen(path: string, stop: AbortSignal, hearing: Hearing): Promis
   }
 }
 
-function createRefresher(client: QueryClient): (key: readonly unknown[]) => void {
-  const waiting = new Map<string, ReturnType<typeof setTimeout>>();
+type Refresh = (key: readonly unknown[]) => void;
+
+function createRefresher(client: QueryClient): Refresh {
+  const waiting = new Set<string>();
   return (key) => {
     const name = JSON.stringify(key);
     if (waiting.has(name)) return;
-    waiting.set(
-      name,
-      setTimeout(() => {
-        waiting.delete(name);
-        void client.invalidateQueries({ queryKey: key });
-      }, REFRESH_MS),
-    );
+    waiting.add(name);
+    setTimeout(() => {
+      waiting.delete(name);
+      void client.invalidateQueries({ queryKey: key });
+    }, REFRESH_MS);
   };
 }
 
-function takeIn(client: QueryClient, { kind, body }: LiveEvent, refresh: (key: readonly unknown[]) => void): void {
+/**
+ * Sensors that were told of, taken into the lists together: when a whole site goes silent, thousands are told of at once. Of a
+ * few that something happened to, each is asked for; of many the list, which may be ten pages.
+ */
+function createGatherer(client: QueryClient, refresh: Refresh): { put(sensor: Sensor): void; look(id: number): void } {
+  const told = new Map<number, Sensor>();
+  const happened = new Set<number>();
+  const gathered = (take: () => void, ms: number) => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    return () => {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        take();
+      }, ms);
+    };
+  };
+  const putSoon = gathered(() => {
+    client.setQueryData<Sensor[]>(keys.sensors, (all) => all?.map((one) => told.get(one.id) ?? one));
+    for (const [id, sensor] of told) {
+      if (client.getQueryData(keys.sensor(id)) !== undefined) client.setQueryData<Sensor>(keys.sensor(id), sensor);
+    }
+    told.clear();
+  }, GATHER_MS);
+  const put = (sensor: Sensor) => {
+    told.set(sensor.id, sensor);
+    putSoon();
+  };
+  const lookSoon = gathered(() => {
+    const ids = [...happened];
+    happened.clear();
+    if (ids.length > LOOKED_AT_MAX) refresh(keys.sensors);
+    else for (const id of ids) void ask<Sensor>(`/api/sensors/${id}/`).then(put, () => refresh(keys.sensors));
+  }, REFRESH_MS);
+  return {
+    put,
+    look(id) {
+      happened.add(id);
+      lookSoon();
+    },
+  };
+}
+
+function takeIn(
+  { kind, body }: LiveEvent,
+  client: QueryClient,
+  refresh: Refresh,
+  sensors: ReturnType<typeof createGatherer>,
+): void {
   if (kind === "sensor") {
     const { event, ...sensor } = body as Sensor & { event: string };
-    if (event === "status_changed" || event === "changed") {
-      client.setQueryData<Sensor[]>(keys.sensors, (all) =>
-        all?.map((one) => (one.id === sensor.id ? { ...one, ...sensor } : one)),
-      );
-      client.setQueryData<Sensor>(keys.sensor(sensor.id), sensor);
-    } else refresh(keys.sensors);
+    if (event === "status_changed" || event === "changed") sensors.put(sensor);
+    else refresh(keys.sensors);
   } else if (kind === "anomaly") {
     refresh(keys.anomalies);
-    refresh(keys.sensors);
-    refresh(keys.sensor((body as { sensor_id: number }).sensor_id));
-  } else if (kind === "drift") refresh(keys.sensors);
+    sensors.look((body as { sensor_id: number }).sensor_id);
+  } else if (kind === "drift") sensors.look((body as { sensor_id: number }).sensor_id);
   else if (kind === "model") {
     refresh(keys.models);
     refresh(keys.runs);

@@ -4,6 +4,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError } from "./api.ts";
 import "./main.css";
+import { openAlarmsQuery, sensorsQuery, sessionQuery } from "./queries.ts";
 import { createAppRouter } from "./router.tsx";
 import { useUpCode } from "./session.tsx";
 
@@ -34,6 +35,10 @@ const client = new QueryClient({
 
 haveLanguage();
 await useUpCode();
+// What every page begins with is asked for together with who is signed in, not after it.
+void client.prefetchQuery(sessionQuery);
+void client.prefetchQuery(openAlarmsQuery);
+void client.prefetchQuery(sensorsQuery);
 createRoot(document.querySelector("#root")!).render(
   <StrictMode>
     <QueryClientProvider client={client}>

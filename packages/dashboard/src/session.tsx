@@ -1,9 +1,10 @@
 /** Who is signed in, and what that role may do; a page that asks for a token where nobody is. */
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState, type FormEvent, type ReactNode } from "react";
 import { ask, onSignedOut, problemText, type Role, type Session } from "./api.ts";
 import { followPlant } from "./live.ts";
-import { Button, TextInput } from "./parts/controls.tsx";
+import { Button, Dialog, TextInput } from "./parts/controls.tsx";
+import { Problem } from "./parts/problem.tsx";
 import { Failing, Loading } from "./parts/states.tsx";
 import { keys, sessionQuery } from "./queries.ts";
 
@@ -44,20 +45,14 @@ let codeProblem: string | null = null;
 function SignIn() {
   const client = useQueryClient();
   const [token, setToken] = useState("");
-  const [problem, setProblem] = useState(codeProblem);
-  const [isBusy, setBusy] = useState(false);
-  const submit = async (event: FormEvent) => {
+  const signingIn = useMutation({
+    mutationFn: () => ask("/api/session/", { method: "POST", body: { token: token.trim() } }),
+    onMutate: () => (codeProblem = null),
+    onSuccess: () => client.invalidateQueries(),
+  });
+  const submit = (event: FormEvent) => {
     event.preventDefault();
-    setBusy(true);
-    try {
-      await ask("/api/session/", { method: "POST", body: { token: token.trim() } });
-      codeProblem = null;
-      await client.invalidateQueries();
-    } catch (error) {
-      setProblem(problemText(error));
-    } finally {
-      setBusy(false);
-    }
+    signingIn.mutate();
   };
   return (
     <main className="sign-in">
@@ -71,7 +66,7 @@ function SignIn() {
           Whoever started the platform has a link that signs in once, printed by <code>npm start</code>. With a token it
           works any time.
         </p>
-        <form onSubmit={(event) => void submit(event)}>
+        <form onSubmit={submit}>
           <TextInput
             label="Token"
             type="password"
@@ -80,12 +75,8 @@ function SignIn() {
             autoComplete="current-password"
             isRequired
           />
-          {problem !== null && (
-            <p className="problem" role="alert">
-              {problem}
-            </p>
-          )}
-          <Button type="submit" kind="primary" isBusy={isBusy}>
+          <Problem of={codeProblem === null ? signingIn : { isError: true, error: new Error(codeProblem) }} />
+          <Button type="submit" kind="primary" isBusy={signingIn.isPending}>
             Sign in
           </Button>
         </form>
@@ -110,10 +101,26 @@ function PlantOnly({ session }: { session: Session }) {
 }
 
 export function SignOut() {
-  const signOut = async () => {
-    await ask("/api/session/", { method: "DELETE" });
+  const signingOut = useMutation({
+    mutationFn: () => ask<null>("/api/session/", { method: "DELETE" }),
     // The page begins anew: nothing of what this person saw stays in it.
-    location.assign("/");
-  };
-  return <Button onPress={() => void signOut()}>Sign out</Button>;
+    onSuccess: () => location.assign("/"),
+  });
+  return (
+    <>
+      <Button isBusy={signingOut.isPending} onPress={() => signingOut.mutate()}>
+        Sign out
+      </Button>
+      {signingOut.isError && (
+        <Dialog title="You are still signed in" onClose={() => signingOut.reset()}>
+          <Problem of={signingOut} />
+          <div className="actions">
+            <Button kind="primary" onPress={() => signingOut.reset()}>
+              Close
+            </Button>
+          </div>
+        </Dialog>
+      )}
+    </>
+  );
 }

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet } from "@tanstack/react-router";
 import { formatCount, formatTime } from "./format.ts";
 import { useLive } from "./live.ts";
+import { useStaleSince } from "./parts/stale.ts";
 import { useNow } from "./parts/time.tsx";
 import { openAlarmsQuery, sessionQuery } from "./queries.ts";
 import { SignedIn, SignOut } from "./session.tsx";
@@ -63,29 +64,39 @@ function OpenAlarms() {
 
 function Live() {
   const { kind, sinceMs } = useLive();
+  const partSinceMs = useStaleSince();
   const now = useNow(60_000);
-  const since = formatTime(sinceMs, now);
   const words = {
     connecting: "Connecting…",
     live: "Live",
     reconnecting: "Reconnecting…",
-    stale: `Stale since ${since}`,
+    stale: `Stale since ${formatTime(sinceMs, now)}`,
   };
+  // Events may come while the lists do not: live is said of both or not at all.
+  const isPartly = kind === "live" && partSinceMs !== null;
   return (
-    <span className={`live live-${kind}`} role="status">
+    <span className={`live live-${isPartly ? "stale" : kind}`} role="status">
       <span className="dot" aria-hidden="true" />
-      {words[kind]}
+      {isPartly ? `Partly stale since ${formatTime(partSinceMs, now)}` : words[kind]}
     </span>
   );
 }
 
 function StaleBar() {
   const { kind, sinceMs } = useLive();
+  const partSinceMs = useStaleSince();
   const now = useNow(60_000);
-  if (kind !== "stale") return null;
+  if (kind === "stale")
+    return (
+      <div className="stale-bar">
+        No connection to the platform: what you see is of {formatTime(sinceMs, now)}. It will go on by itself.
+      </div>
+    );
+  if (kind !== "live" || partSinceMs === null) return null;
   return (
     <div className="stale-bar">
-      No connection to the platform: what you see is of {formatTime(sinceMs, now)}. It will go on by itself.
+      The platform could not answer everything: some of what you see is of {formatTime(partSinceMs, now)}. It is asked
+      again by itself.
     </div>
   );
 }

@@ -4,7 +4,7 @@ import type uPlot from "uplot";
 import type { Anomaly, Calibration, DriftPrediction, ExpectedHour } from "../../api.ts";
 import { formatTime, formatValue } from "../../format.ts";
 import { usePlot } from "../../parts/use-plot.ts";
-import { anomalyAt, optionsOf, readoutOf, sizeOf, type Marks } from "./drawing.ts";
+import { anomalyAt, optionsOf, readoutOf, sizeOf } from "./drawing.ts";
 import { listenForGestures, type Gesture } from "./gestures.ts";
 import { panned, zoomed, type Range } from "./range.ts";
 import type { Series } from "./series.ts";
@@ -44,7 +44,7 @@ export function Chart(props: ChartProps) {
     [raw, corrected, expected, measuredToMs, forecast],
   );
   const { host, plot } = usePlot(unit, sizeOf, (element) => ({
-    options: optionsOf(element, latest as { current: Marks }, {
+    options: optionsOf(element, latest, {
       zoomed: (fromMs, toMs) => latest.current.onRange(zoomed({ fromMs, toMs, follows: false }, 1)),
       zoomedOut: () => latest.current.onRange(zoomed(latest.current.range, ZOOM)),
       pointedAt: (u) => setReadout(readoutOf(u, latest.current.unit)),

@@ -1,7 +1,7 @@
 /**
  *   readings of many sensors ──▶ anomaly, which holds few of them ──▶ the anomalies of one that holds them all
  */
-import { judgeReadings } from "../../services/anomaly/src/handler.ts";
+import { judgeReadings, keepJudged } from "../../services/anomaly/src/handler.ts";
 import { createRandom } from "@calibration/models/random.ts";
 import { inTransaction, openDatabase } from "@calibration/shared/database.ts";
 import { createFacts } from "@calibration/shared/facts.ts";
@@ -79,13 +79,9 @@ async function judge(plant: Plant, batches: readonly Heard[][], sensorsHeldMax: 
     sensorsHeldMax,
   });
   for (const messages of batches) {
-    const keep = await handler.decide({
-      partition: 0,
-      streamCreated: "once",
-      messages,
-      lastSequence: messages.at(-1)!.sequence,
-    });
-    await inTransaction(pool, keep);
+    const batch = { partition: 0, streamCreated: "once", messages, lastSequence: messages.at(-1)!.sequence };
+    const decided = await handler.decide(batch);
+    await inTransaction(pool, (transaction) => keepJudged(transaction, [{ batch, decided }]));
     handler.committed!();
   }
   const rows = await plant.rows<{ one: string }>(

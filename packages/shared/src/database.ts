@@ -6,6 +6,11 @@ export interface Database extends AsyncDisposable {
 
 /** A transaction left open by a frozen replica would hold its position's lock for as long as it sleeps. */
 const IDLE_IN_TRANSACTION_MS_MAX = 30_000;
+/**
+ * A row that somebody else holds. Only another owner of a partition holds one for longer than a moment, and a frozen one
+ * holds several: whoever waits for them would keep all the pool's connections from those that can work.
+ */
+const LOCK_MS_MAX = 5_000;
 /** A connection, or its turn in the pool: on a starved machine it takes tens of seconds, and a retry would take as long. */
 const CONNECT_MS_MAX = 30_000;
 /** How long a service that starts waits for a PostgreSQL that does not answer yet. */
@@ -26,6 +31,7 @@ export async function openDatabase(
   const config: pg.PoolConfig & { pipeline: boolean } = {
     // Statements of one connection are sent without waiting for the one before; they are still carried out in turn.
     pipeline: options.pipeline ?? false,
+    ...(options.pipeline === true ? { lock_timeout: LOCK_MS_MAX } : {}),
     connectionString: databaseUrl,
     max: options.poolSize ?? POOL_SIZE,
     connectionTimeoutMillis: CONNECT_MS_MAX,

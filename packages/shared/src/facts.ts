@@ -2,16 +2,24 @@
  * What is known of a sensor at an instant: its settings, its calibrations, the models in force.
  *
  * Each fact counts from its `valid_from`, compared with the instant NATS stored a message, so that every service, and
- * every later reading of the log, meets the same facts. The writer sets `valid_from` a moment ahead (`FACT_LEAD_MS`) and
- * answers once it has passed; a reader looks again whenever a message is younger than its last look.
+ * every later reading of the log, meets the same facts. The writer sets `valid_from` ahead (`FACT_LEAD_MS`) and answers
+ * once it has passed. So a look shows all that will count for a while after it, and one in a while is enough, however
+ * many batches come:
+ *
+ *   written ──COMMIT_MS──▶ seen by every look from here on ──LOOK_HOLDS_MS──▶ counts
  */
 import type { Pool } from "pg";
 import type { CalibrationMethod, CalibrationParams } from "./calibration.ts";
 import type { ModelType } from "./model.ts";
 import type { SensorBody } from "./sensor.ts";
 
-/** A fact's transaction has this long to commit before the fact counts. */
-export const FACT_LEAD_MS = 50;
+/** A fact's transaction has this long to commit. */
+const COMMIT_MS = 50;
+/** What was stored until so long after a look is decided by it. */
+const LOOK_HOLDS_MS = 100;
+/** From here on the next look is begun while this one still holds, so that nobody waits for it. */
+const LOOK_AHEAD_MS = 50;
+export const FACT_LEAD_MS = COMMIT_MS + LOOK_HOLDS_MS;
 /** A look goes back this far beyond the last one, for transactions that committed late. */
 const OVERLAP_MS = 10_000;
 const SENSORS_MAX = 50_000;
@@ -118,6 +126,9 @@ export function createFacts(pool: Pick<Pool, "query">): Facts {
     lookedAtMs = found.rows[0]!.now.getTime();
   };
 
+  const begin = () => (looking ??= look().finally(() => (looking = null)));
+  const covers = (storedMs: number) => storedMs < lookedAtMs + LOOK_HOLDS_MS;
+
   const lookUp = async (names: readonly { site: string; key: string }[]) => {
     const found = await pool.query<{ sensor_id: number; site: string; key: string }>(
       `select distinct sensor_id, site, key from sensor_versions
@@ -149,9 +160,10 @@ export function createFacts(pool: Pick<Pool, "query">): Facts {
 
   return {
     async refresh(names, storedMs) {
-      // The look that is under way may have begun before the message was stored; the next one covers it, whoever begins it.
-      if (storedMs >= lookedAtMs && looking !== null) await looking;
-      if (storedMs >= lookedAtMs) await (looking ??= look().finally(() => (looking = null)));
+      // The look that is under way may have begun too long before the message was stored; the next one covers it, whoever begins it.
+      if (!covers(storedMs) && looking !== null) await looking;
+      if (!covers(storedMs)) await begin();
+      else if (storedMs >= lookedAtMs + LOOK_AHEAD_MS) begin().catch(() => undefined);
       const unknown = new Map<string, { site: string; key: string }>();
       for (const name of names) {
         // A name made anew after its sensor was deleted is another sensor: a known name is looked up again when it is gone.

@@ -13,9 +13,11 @@ import type { Bus, Telling } from "./bus.ts";
 import { isBusTrouble, readingsStream, say } from "./bus.ts";
 import { TRACEPARENT_HEADER, traceparentOf } from "./trace.ts";
 import { deadLetterTelling, type DeadLetter } from "./dead-letters.ts";
-import { inPipelinedTransaction, isDatabaseTrouble, type Database } from "./database.ts";
+import { isDatabaseTrouble, type Database } from "./database.ts";
+import { createKeeping, type Keep, type Outcome, type Work } from "./keep-together.ts";
 import type { Log } from "./log.ts";
 import { count, type Counts, type StreamMetrics } from "./metrics.ts";
+import { countAttempt, findPosition, forgiveAttempt, markTold, PositionLost, type Position } from "./positions.ts";
 import type { Presence } from "./presence.ts";
 import { parseMessage, sensorOfSubject } from "./reading.ts";
 import { openPartitionReading, type PartitionReading } from "./read-partition.ts";
@@ -65,9 +67,9 @@ export interface Kept {
 }
 
 /** One partition while this replica owns it. It is dropped and opened anew after any failure, so its state may be kept in memory. */
-export interface PartitionHandler {
-  /** Reads what it needs and decides; the returned function writes, inside the transaction. */
-  decide(batch: Batch): Promise<(transaction: pg.PoolClient) => Promise<Kept>>;
+export interface PartitionHandler<Decided> {
+  /** Reads what it needs and decides; `keep` writes it, together with what other partitions have decided. */
+  decide(batch: Batch): Promise<Decided>;
   /** Folds messages kept earlier into the large state, without deciding or writing. */
   refold?(batch: Batch): Promise<void>;
   /** Makes again what was to be told of those messages of the log, which are kept. */
@@ -76,17 +78,12 @@ export interface PartitionHandler {
   committed?(): void;
 }
 
-export interface Position {
-  kept: number;
-  snapshot: number;
-}
-
 export interface Hearing extends AsyncDisposable {
   hears: string;
   partitionsOwned(): number[];
 }
 
-export interface HearingParts {
+export interface HearingParts<Decided> {
   service: string;
   bus: Bus;
   database: Database;
@@ -96,22 +93,28 @@ export interface HearingParts {
   report(part: string, trouble: string | null): void;
   /** After so long without a message, or without a batch's end, though something waits, something is wrong. */
   stallMs: number;
-  open(partition: number, position: Position): Promise<PartitionHandler>;
+  open(partition: number, position: Position): Promise<PartitionHandler<Decided>>;
+  keep: Keep<Decided>;
   /** Called for a partition this replica gives up or loses. */
   dropped?(partition: number): void;
 }
 
-/** Trouble for which nobody is to blame but the moment: the partition is opened anew after a pause. */
-class PositionLost extends Error {}
 /** What a decision rests on is not there yet: the batch is begun again, and is not to blame. */
 export class NotYet extends Error {}
 
-export async function openHearing(parts: HearingParts): Promise<Hearing> {
+export async function openHearing<Decided>(parts: HearingParts<Decided>): Promise<Hearing> {
   const { bus, presence, log, service } = parts;
   const stream = await readingsStream(bus);
   const running = new Map<number, { stop: AbortController; done: Promise<void> }>();
   const readings: Readings = new Set();
-  const turns = createTurns();
+  const { pool } = parts.database;
+  const shared: Shared<Decided> = {
+    ...parts,
+    readings,
+    turns: createTurns(),
+    keepTogether: createKeeping({ pool, service, keep: parts.keep }),
+    giveUp: createKeeping({ pool, service, keep: keepGivenUp(service) }),
+  };
   let closed = false;
 
   const reconcile = () => {
@@ -121,7 +124,7 @@ export async function openHearing(parts: HearingParts): Promise<Hearing> {
       if (owned && current === undefined) {
         const stop = new AbortController();
         parts.metrics.owned(partition);
-        const done = runPartition(parts, { readings, turns }, partition, stop.signal).finally(() => {
+        const done = runPartition(shared, partition, stop.signal).finally(() => {
           running.delete(partition);
           parts.metrics.released(partition);
           if (!closed) reconcile();
@@ -152,9 +155,11 @@ export async function openHearing(parts: HearingParts): Promise<Hearing> {
 type Readings = Set<() => void>;
 
 /** What the partitions of one replica share. */
-interface Shared {
+interface Shared<Decided> extends HearingParts<Decided> {
   readings: Readings;
   turns: Turns;
+  keepTogether(work: Work<Decided>): Promise<Outcome>;
+  giveUp(work: Work<null>): Promise<Outcome>;
 }
 
 /**
@@ -167,13 +172,13 @@ async function readAnewAfterBreaks(bus: Pick<Bus, "connection">, readings: Readi
   }
 }
 
-async function runPartition(parts: HearingParts, shared: Shared, partition: number, stop: AbortSignal): Promise<void> {
+async function runPartition<Decided>(parts: Shared<Decided>, partition: number, stop: AbortSignal): Promise<void> {
   const { log, service } = parts;
   const part = `partition ${partition}`;
   let pauseMs = RETRY_MS_MIN;
   while (!stop.aborted) {
     try {
-      await ownPartition(parts, shared, partition, stop, () => {
+      await ownPartition(parts, partition, stop, () => {
         pauseMs = RETRY_MS_MIN;
         parts.report(part, null);
       });
@@ -190,14 +195,13 @@ async function runPartition(parts: HearingParts, shared: Shared, partition: numb
   parts.dropped?.(partition);
 }
 
-async function ownPartition(
-  parts: HearingParts,
-  { readings, turns }: Shared,
+async function ownPartition<Decided>(
+  parts: Shared<Decided>,
   partition: number,
   stop: AbortSignal,
   working: () => void,
 ): Promise<void> {
-  const { bus, database, service, log, metrics } = parts;
+  const { bus, database, service, log, metrics, readings, turns } = parts;
   const stream = await readingsStream(bus);
   const begun = await findPosition(bus, database.pool, service, partition, stream);
   const tellAgain = async (tellings: readonly Telling[]) => {
@@ -236,9 +240,21 @@ async function ownPartition(
   readings.add(quit);
   const stall = openStallWatch(parts, partition, reading);
 
+  let { counters } = begun;
   let attempts: number | null = null;
   let endTurn = (): void => undefined;
   let telling: Promise<void> = Promise.resolve();
+  const workOf = (batch: Batch) => ({
+    batch,
+    kept,
+    counters,
+    bytes: batch.messages.reduce((sum, { payload }) => sum + payload.length, 0),
+  });
+  const deciding = async (batch: Batch, alone: boolean) => {
+    const decided = await handler.decide(batch);
+    return () => parts.keepTogether({ ...workOf(batch), alone, decided });
+  };
+  const givingUp = (batch: Batch) => () => parts.giveUp({ ...workOf(batch), alone: true, decided: null });
   try {
     // Where nothing waits there is nothing to show for it; else the first batch that is kept shows that it works.
     if ((await reading.waiting()) === 0) working();
@@ -273,30 +289,16 @@ async function ownPartition(
       endTurn = await (oneByOne && !isProven ? turns.alone() : turns.together());
       attempts = isProven ? 0 : await countAttempt(database.pool, service, partition);
       const givenUp = oneByOne && attempts > ATTEMPTS_MAX;
-      const keep = givenUp ? giveUp(service, batch) : await handler.decide(batch);
+      const keep = givenUp ? givingUp(batch) : await deciding(batch, !isProven);
       // What the last batch came to must be out before its place in the position is written over.
       await telling;
-      const outcome = await inPipelinedTransaction(database.pool, async (transaction) => {
-        // Sent together with what is kept: where the position is another's, all of it fails.
-        const held = holdPosition(transaction, service, partition, stream.created, kept);
-        held.catch(() => undefined);
-        const came = await keep(transaction).catch(async (error: unknown) => {
-          await held;
-          throw error;
-        });
-        await held;
-        const counters = added(begun.counters, came.counts ?? {});
-        return {
-          result: { ...came, counters },
-          last: movePosition(transaction, service, partition, batch.lastSequence, came, counters),
-        };
-      });
+      const outcome = await keep();
       kept = batch.lastSequence;
       endTurn();
       endTurn = () => undefined;
       stall.ended();
       working();
-      begun.counters = outcome.counters;
+      counters = outcome.counters;
       attempts = 0;
       if (givenUp) log.error({ partition, sequence: kept }, "a message was given up after it failed again and again");
       if (givenUp || ++keptOneByOne >= ONE_BY_ONE_MAX) oneByOne = false;
@@ -318,10 +320,7 @@ async function ownPartition(
       telling.catch(() => undefined);
     }
     await telling;
-    await database.pool.query(
-      "update stream_positions set told = kept, untold = '[]' where service = $1 and partition = $2 and kept = $3",
-      [service, partition, kept],
-    );
+    await markTold(database.pool, service, partition, kept);
   } catch (error) {
     const isNobodysFault =
       isDatabaseTrouble(error) || error instanceof PositionLost || error instanceof NotYet || isBusTrouble(error);
@@ -344,7 +343,7 @@ async function ownPartition(
  * are asked for anew, which ends whatever hung there.
  */
 function openStallWatch(
-  { report, log, stallMs }: HearingParts,
+  { report, log, stallMs }: Pick<HearingParts<never>, "report" | "log" | "stallMs">,
   partition: number,
   reading: Pick<PartitionReading, "waiting" | "end">,
 ): { began(): void; ended(): void; close(): void } {
@@ -402,129 +401,13 @@ function traceparentsOf(heard: readonly Heard[]): string[] | undefined {
   return found.size === 0 ? undefined : [...found].slice(0, TRACES_LOGGED_MAX);
 }
 
-interface Begun extends Position {
-  attempts: number;
-  counters: Counts;
-  untold: Untold;
-  fresh: boolean;
-}
+/** Keeps the message that made the service fail again and again whole, with the service's name. */
+const keepGivenUp =
+  (service: string): Keep<null> =>
+  (transaction, decisions) =>
+    Promise.all(decisions.map(({ batch }) => giveUp(service, batch, transaction)));
 
-/** What may not have been told yet: whole, or the messages that it came of. */
-type Untold = Telling[] | { tellsOf: readonly number[] };
-
-function added(counters: Counts, more: Readonly<Counts>): Counts {
-  const sum = { ...counters };
-  for (const [what, count] of Object.entries(more)) sum[what] = (sum[what] ?? 0) + count;
-  return sum;
-}
-
-async function findPosition(
-  bus: Bus,
-  pool: pg.Pool,
-  service: string,
-  partition: number,
-  { created, lastSequence }: Awaited<ReturnType<typeof readingsStream>>,
-): Promise<Begun> {
-  const found = await pool.query<{
-    kept: number;
-    snapshot: number;
-    attempts: number;
-    untold: Untold;
-    counters: Counts;
-    stream_created: string;
-    fresh: boolean;
-  }>(
-    `insert into stream_positions as p (service, partition, stream_created, kept, told, snapshot, attempts, untold, counters)
-     values ($1, $2, $3, 0, 0, 0, 0, '[]', '{}')
-     on conflict (service, partition) do update set attempts = p.attempts
-     returning kept, snapshot, attempts, untold, counters, stream_created, xmax = 0 as fresh`,
-    [service, partition, created],
-  );
-  const row = found.rows[0]!;
-  if (row.stream_created === created && row.kept <= lastSequence) return row;
-  // Between the look at the stream and the look at the position another replica may have gone on, beyond the end we saw.
-  const now = await readingsStream(bus);
-  if (row.stream_created === now.created && row.kept <= now.lastSequence) return row;
-  // The stream was made anew: its sequences begin again, and so do we. What was kept stays kept.
-  await pool.query(
-    `update stream_positions set stream_created = $3, kept = 0, told = 0, snapshot = 0, attempts = 0
-      where service = $1 and partition = $2`,
-    [service, partition, created],
-  );
-  const untold = "tellsOf" in row.untold ? [] : row.untold;
-  return { kept: 0, snapshot: 0, attempts: 0, untold, counters: row.counters, fresh: true };
-}
-
-/** Counts that a batch was begun, before it is, so that one that ends the process again and again is noticed. */
-async function countAttempt(pool: pg.Pool, service: string, partition: number): Promise<number> {
-  const { rows } = await pool.query<{ attempts: number }>(
-    "update stream_positions set attempts = attempts + 1 where service = $1 and partition = $2 returning attempts",
-    [service, partition],
-  );
-  return rows[0]!.attempts;
-}
-
-/** Broken connections are no fault of the batch that met them. */
-async function forgiveAttempt(pool: pg.Pool, service: string, partition: number, kept: number): Promise<void> {
-  await pool
-    .query(
-      "update stream_positions set attempts = greatest(attempts - 1, 0) where service = $1 and partition = $2 and kept = $3",
-      [service, partition, kept],
-    )
-    .catch(() => undefined);
-}
-
-/** Locks the position. Fails, and with it the transaction, where it is not the one that was read. */
-async function holdPosition(
-  transaction: pg.PoolClient,
-  service: string,
-  partition: number,
-  created: string,
-  kept: number,
-): Promise<void> {
-  try {
-    await transaction.query({
-      name: "hold-position",
-      text: `select 1 / count(*) from (
-        select 1 from stream_positions where service = $1 and partition = $2 and kept = $3 and stream_created = $4 for update) as ours`,
-      values: [service, partition, kept, created],
-    });
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== DIVISION_BY_ZERO) throw error;
-    throw new PositionLost(`partition ${partition} does not stand at ${kept}: another replica has it`, {
-      cause: error,
-    });
-  }
-}
-
-const DIVISION_BY_ZERO = "22012";
-
-async function movePosition(
-  transaction: pg.PoolClient,
-  service: string,
-  partition: number,
-  kept: number,
-  outcome: Kept,
-  counters: Counts,
-): Promise<void> {
-  await transaction.query({
-    name: "move-position",
-    text: `update stream_positions set told = kept, kept = $3, untold = $4, counters = $5, attempts = 0,
-       snapshot = case when $6 then $3 else snapshot end
-      where service = $1 and partition = $2`,
-    values: [
-      service,
-      partition,
-      kept,
-      JSON.stringify(outcome.tellsOf === undefined ? outcome.tell : { tellsOf: outcome.tellsOf }),
-      JSON.stringify(counters),
-      outcome.snapshot === true,
-    ],
-  });
-}
-
-/** The message that made the service fail again and again, kept whole with the service's name. */
-function giveUp(service: string, batch: Batch): (transaction: pg.PoolClient) => Promise<Kept> {
+async function giveUp(service: string, batch: Batch, transaction: pg.PoolClient): Promise<Kept> {
   const [message] = batch.messages as [Heard];
   const name = sensorOfSubject(message.subject);
   const letter: DeadLetter = {
@@ -540,28 +423,26 @@ function giveUp(service: string, batch: Batch): (transaction: pg.PoolClient) => 
     traceparent: message.traceparent,
     readings: parseMessage(message.payload, message.storedMs).published,
   };
-  return async (transaction) => {
-    const inserted = await transaction.query<{ id: number }>(
-      `insert into dead_letters (subject, site, key, reason, detail, payload, stream_sequence, element_index, stream_created, received_at)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing returning id`,
-      [
-        letter.subject,
-        letter.site,
-        letter.key,
-        letter.reason,
-        letter.detail,
-        Buffer.from(letter.payload),
-        letter.sequence,
-        letter.index,
-        batch.streamCreated,
-        new Date(letter.receivedMs),
-      ],
-    );
-    const counts: Counts = {};
-    if (service === "ingest") count(counts, "received", [], letter.readings);
-    count(counts, "dead", [letter.reason], letter.readings);
-    return { tell: inserted.rows.map(({ id }) => deadLetterTelling(id, letter, batch.streamCreated)), counts };
-  };
+  const inserted = await transaction.query<{ id: number }>(
+    `insert into dead_letters (subject, site, key, reason, detail, payload, stream_sequence, element_index, stream_created, received_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing returning id`,
+    [
+      letter.subject,
+      letter.site,
+      letter.key,
+      letter.reason,
+      letter.detail,
+      Buffer.from(letter.payload),
+      letter.sequence,
+      letter.index,
+      batch.streamCreated,
+      new Date(letter.receivedMs),
+    ],
+  );
+  const counts: Counts = {};
+  if (service === "ingest") count(counts, "received", [], letter.readings);
+  count(counts, "dead", [letter.reason], letter.readings);
+  return { tell: inserted.rows.map(({ id }) => deadLetterTelling(id, letter, batch.streamCreated)), counts };
 }
 
 /** Each service may give up the same message once. */

@@ -2,7 +2,7 @@
 import { openBus, untilStreams, type Bus } from "./bus.ts";
 import { openDatabase, type Database } from "./database.ts";
 import { openHealth, type Health } from "./health.ts";
-import { openHearing, type Hearing, type PartitionHandler, type Position } from "./hear.ts";
+import { openHearing, type Hearing, type HearingParts } from "./hear.ts";
 import { endWithParent } from "./lifetime.ts";
 import { createLog, type Log } from "./log.ts";
 import { createStreamMetrics } from "./metrics.ts";
@@ -47,17 +47,17 @@ export interface StreamService extends AsyncDisposable {
 }
 
 /** Joins the service's replicas and hears the partitions that fall to this one. */
-export async function openStreamService(
+export async function openStreamService<Decided>(
   service: string,
   { bus, database, health, stallMs }: Plumbing,
   log: Log,
-  open: (partition: number, position: Position) => Promise<PartitionHandler>,
+  { open, keep }: Pick<HearingParts<Decided>, "open" | "keep">,
 ): Promise<StreamService> {
   await using stack = new AsyncDisposableStack();
   const metrics = createStreamMetrics(health.registry, service);
   const presence = stack.use(await openPresence(bus, service));
   const hearing = stack.use(
-    await openHearing({ service, bus, database, presence, metrics, log, report: health.report, stallMs, open }),
+    await openHearing({ service, bus, database, presence, metrics, log, report: health.report, stallMs, open, keep }),
   );
   health.report("start", null);
   const opened = stack.move();

@@ -4,9 +4,11 @@ import type { IsolationForest } from "@calibration/models/isolation-forest.ts";
 import { learntIntervalS } from "@calibration/models/watchers.ts";
 import { admit, isReading, refreshFor, type Admitted } from "@calibration/shared/admission.ts";
 import type { Facts, SensorAt } from "@calibration/shared/facts.ts";
-import type { Batch, Heard, PartitionHandler, Position } from "@calibration/shared/hear.ts";
+import type { Batch, Heard, PartitionHandler } from "@calibration/shared/hear.ts";
+import type { Keep } from "@calibration/shared/keep-together.ts";
 import { count, type Counts } from "@calibration/shared/metrics.ts";
 import type { HeldModels, ModelCache } from "@calibration/shared/model-cache.ts";
+import type { Position } from "@calibration/shared/positions.ts";
 import { findRepeats, nameOf, type Placed } from "@calibration/shared/repeats.ts";
 import type { Pool } from "pg";
 import {
@@ -42,7 +44,7 @@ const SNAPSHOT_MS = 60_000;
 /** So many of a partition's sensors are held between two snapshots, about 65 KB each; the others are read again when they are heard. */
 const SENSORS_HELD_MAX = 500;
 
-interface Resolution {
+export interface Resolution {
   sensor_id: number;
   site: string;
   key: string;
@@ -60,7 +62,17 @@ interface Sensor {
   status: string;
 }
 
-/** Decide what each reading, and each silence, means; keep the episodes; tell what changed. */
+/** What a batch came to. */
+export interface Judged {
+  touched: AttendedSensor[];
+  counts: Counts;
+  /** Of episodes that were over already. */
+  resolutions: Resolution[];
+  /** The large states to be written with it; null: not this time. */
+  snapshot: { sensorId: number; memory: Memory }[] | null;
+}
+
+/** Decide what each reading, and each silence, means. */
 export function judgeReadings(parts: {
   partition: number;
   position: Position;
@@ -69,7 +81,7 @@ export function judgeReadings(parts: {
   models: Pick<ModelCache<IsolationForest>, "load">;
   retentionDays: number;
   sensorsHeldMax?: number;
-}): PartitionHandler {
+}): PartitionHandler<Judged> {
   const { partition, pool, facts, sensorsHeldMax = SENSORS_HELD_MAX } = parts;
   const sensors = new Map<number, Sensor>();
   const calendars = new Map<string, Calendar>();
@@ -77,7 +89,9 @@ export function judgeReadings(parts: {
   let models: HeldModels<IsolationForest> = { get: () => null };
   let readingsSinceSnapshot = 0;
   let snapshotAt = performance.now();
-  let snapshot = false;
+  /** The batch that is being kept brings one. */
+  let isSnapshot = false;
+  const dirty = () => [...sensors].filter(([, one]) => one.dirty);
 
   return {
     async decide(batch) {
@@ -97,24 +111,24 @@ export function judgeReadings(parts: {
         else attendResolutionOf(message, touched, resolutionsOfOld);
       }
 
-      snapshot = readingsSinceSnapshot >= SNAPSHOT_READINGS || performance.now() - snapshotAt >= SNAPSHOT_MS;
-      return async (transaction) => {
-        const ids = await keepAttended(transaction, partition, [...touched.values()]);
-        const resolved = await resolveKept(transaction, resolutionsOfOld, batch);
-        if (snapshot) await writeSnapshot(transaction, batch.lastSequence);
-        for (const { changes } of touched.values())
-          for (const { event, episode } of changes)
-            count(counts, "anomaly", [event, episode.type ?? "undecided", episode.severity]);
-        return {
-          tell: [...anomalyTellings([...touched.values()], ids, batch.streamCreated), ...resolved],
-          counts,
-          snapshot,
-        };
+      for (const { changes } of touched.values())
+        for (const { event, episode } of changes)
+          count(counts, "anomaly", [event, episode.type ?? "undecided", episode.severity]);
+      isSnapshot = readingsSinceSnapshot >= SNAPSHOT_READINGS || performance.now() - snapshotAt >= SNAPSHOT_MS;
+      return {
+        touched: [...touched.values()],
+        counts,
+        resolutions: resolutionsOfOld,
+        snapshot: isSnapshot ? dirty().map(([sensorId, { memory }]) => ({ sensorId, memory })) : null,
       };
     },
 
     committed() {
-      if (snapshot) forgetTheQuiet();
+      if (!isSnapshot) return;
+      for (const [, one] of dirty()) one.dirty = false;
+      readingsSinceSnapshot = 0;
+      snapshotAt = performance.now();
+      forgetTheQuiet();
     },
 
     async refold(batch) {
@@ -338,19 +352,6 @@ export function judgeReadings(parts: {
     const quiet = [...sensors].filter(([, one]) => !one.dirty).toSorted(([, a], [, b]) => a.folded - b.folded);
     for (const [sensorId] of quiet.slice(0, Math.max(0, sensors.size - sensorsHeldMax))) sensors.delete(sensorId);
   }
-
-  async function writeSnapshot(transaction: Parameters<typeof keepMemories>[0], position: number): Promise<void> {
-    const dirty = [...sensors].filter(([, one]) => one.dirty);
-    await keepMemories(
-      transaction,
-      partition,
-      position,
-      dirty.map(([sensorId, one]) => ({ sensorId, memory: one.memory })),
-    );
-    for (const [, one] of dirty) one.dirty = false;
-    readingsSinceSnapshot = 0;
-    snapshotAt = performance.now();
-  }
 }
 
 const mark = (message: Heard, changes: readonly Change[]) =>
@@ -363,3 +364,21 @@ function resolutionOf(message: Heard): Resolution | null {
     return null;
   }
 }
+
+/** Keep the episodes and what they rest on; tell what changed. */
+export const keepJudged: Keep<Judged> = async (transaction, decisions) => {
+  const attended = decisions.flatMap(({ batch: { partition }, decided: { touched } }) =>
+    touched.map((sensor) => ({ ...sensor, partition })),
+  );
+  const ids = await keepAttended(transaction, attended);
+  for (const { batch, decided } of decisions) {
+    await resolveKept(transaction, decided.resolutions, batch);
+    if (decided.snapshot !== null)
+      await keepMemories(transaction, batch.partition, batch.lastSequence, decided.snapshot);
+  }
+  return decisions.map(({ batch, decided: { touched, counts, snapshot } }) => ({
+    tell: anomalyTellings(touched, ids, batch.streamCreated),
+    counts,
+    snapshot: snapshot !== null,
+  }));
+};

@@ -12,7 +12,7 @@ import { createLog } from "@calibration/shared/log.ts";
 import { createModelCache } from "@calibration/shared/model-cache.ts";
 import { openPlumbing, openStreamService } from "@calibration/shared/service.ts";
 import { readConfig } from "./config.ts";
-import { judgeReadings } from "./handler.ts";
+import { judgeReadings, keepJudged } from "./handler.ts";
 
 /** About 400 KB each: those whose hour has just changed, or whose flags are explained. */
 const FORESTS_OPEN_MAX = 64;
@@ -33,9 +33,11 @@ await using models = createModelCache({
   registry: plumbing.health.registry,
 });
 const facts = createFacts(pool);
-await using service = await openStreamService("anomaly", plumbing, log, async (partition, position) =>
-  judgeReadings({ partition, position, pool, facts, models, retentionDays: config.retentionDays }),
-);
+await using service = await openStreamService("anomaly", plumbing, log, {
+  open: async (partition, position) =>
+    judgeReadings({ partition, position, pool, facts, models, retentionDays: config.retentionDays }),
+  keep: keepJudged,
+});
 
 log.info({ hears: service.hearing.hears, metricsPort: plumbing.health.port }, "ready");
 log.info({ signal: await untilStopped() }, "stopping");

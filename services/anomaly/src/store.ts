@@ -102,8 +102,7 @@ const KEEP_ANOMALIES = `
 /** Writes what changed; returns the ids of the anomalies, by sensor and beginning. */
 export async function keepAttended(
   transaction: pg.PoolClient,
-  partition: number,
-  sensors: readonly AttendedSensor[],
+  sensors: readonly (AttendedSensor & { partition: number })[],
 ): Promise<Map<string, number>> {
   if (sensors.length === 0) return new Map();
   const rows = sensors.toSorted((a, b) => a.sensorId - b.sensorId);
@@ -113,11 +112,11 @@ export async function keepAttended(
     transaction.query({
       name: "keep-attention",
       text: `insert into anomaly_state (sensor_id, partition, body, gap_due_at)
-        select s, $2, b, to_timestamp(g / 1000.0) from unnest($1::int[], $3::jsonb[], $4::float8[]) as u(s, b, g)
+        select s, p, b, to_timestamp(g / 1000.0) from unnest($1::int[], $2::int[], $3::jsonb[], $4::float8[]) as u(s, p, b, g)
         on conflict (sensor_id) do update set partition = excluded.partition, body = excluded.body, gap_due_at = excluded.gap_due_at`,
       values: [
         rows.map((row) => row.sensorId),
-        partition,
+        rows.map((row) => row.partition),
         rows.map((row) => JSON.stringify(row.attention)),
         rows.map((row) => row.lookMs),
       ],
@@ -232,7 +231,7 @@ export async function resolveKept(
   transaction: pg.PoolClient,
   resolutions: readonly { sensor_id: number; started_at: string; note: string | null }[],
   batch: Batch,
-): Promise<Telling[]> {
+): Promise<void> {
   for (const { sensor_id: sensorId, started_at: startedAt, note } of resolutions) {
     await transaction.query(
       `update anomalies set note = coalesce($3, note), resolved = true, resolved_by = coalesce(resolved_by, 'person'),
@@ -240,7 +239,6 @@ export async function resolveKept(
       [sensorId, startedAt, note, new Date(batch.messages.at(-1)!.storedMs)],
     );
   }
-  return [];
 }
 
 /** Of a snapshot, this much goes into one statement. */

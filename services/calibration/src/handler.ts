@@ -3,6 +3,7 @@ import { admit, isReading, refreshFor, type Admitted } from "@calibration/shared
 import { explainCorrection } from "@calibration/models/correction.ts";
 import type { Facts } from "@calibration/shared/facts.ts";
 import type { Batch, PartitionHandler } from "@calibration/shared/hear.ts";
+import type { Keep } from "@calibration/shared/keep-together.ts";
 import { count, type Counts } from "@calibration/shared/metrics.ts";
 import type { HeldModels, ModelCache } from "@calibration/shared/model-cache.ts";
 import { findRepeats, nameOf, type Placed } from "@calibration/shared/repeats.ts";
@@ -12,14 +13,22 @@ import { correctedTelling, findNewestBad, keepCorrected, keepNewestBad, type Cor
 
 const SENSORS_MAX = 20_000;
 
-/** Decide what each reading should have been; keep it; tell it in the form it came in. */
+/** What a batch came to. */
+export interface CorrectedBatch {
+  corrected: CorrectedMessage[];
+  /** Up to which instants it moved the newest bad readings, by sensor. */
+  bad: ReadonlyMap<number, number>;
+  counts: Counts;
+}
+
+/** Decide what each reading should have been. */
 export function correctReadings(parts: {
   pool: Pick<Pool, "query">;
   facts: Facts;
   months: TimePartitions;
   models: Pick<ModelCache<CalibrationModel>, "load">;
   retentionDays: number;
-}): PartitionHandler {
+}): PartitionHandler<CorrectedBatch> {
   /** By sensor; -Infinity where none was bad. */
   const newestBad = new Map<number, number>();
 
@@ -30,15 +39,7 @@ export function correctReadings(parts: {
       const corrected = await correctAll(batch, counts, bad);
       await parts.months.ensure(timestampsOf(corrected));
 
-      return async (transaction) => {
-        const [isNew] = await Promise.all([keepCorrected(transaction, corrected), keepNewestBad(transaction, bad)]);
-        const fresh = corrected.filter((_, index) => isNew[index]);
-        return {
-          tell: fresh.map((one) => correctedTelling(one, batch.streamCreated)),
-          tellsOf: fresh.map(({ sequence }) => sequence),
-          counts,
-        };
-      };
+      return { corrected, bad, counts };
     },
 
     async retell(batch) {
@@ -130,6 +131,21 @@ export function correctReadings(parts: {
     };
   }
 }
+
+/** Keep what was corrected; tell it in the form it came in. */
+export const keepCorrections: Keep<CorrectedBatch> = async (transaction, decisions) => {
+  const all = decisions.flatMap(({ decided }) => decided.corrected);
+  const bad = new Map(decisions.flatMap(({ decided }) => [...decided.bad]));
+  const [fresh] = await Promise.all([keepCorrected(transaction, all), keepNewestBad(transaction, bad)]);
+  return decisions.map(({ batch, decided: { corrected, counts } }) => {
+    const told = corrected.filter((one) => fresh.has(one));
+    return {
+      tell: told.map((one) => correctedTelling(one, batch.streamCreated)),
+      tellsOf: told.map(({ sequence }) => sequence),
+      counts,
+    };
+  });
+};
 
 function* timestampsOf(messages: readonly CorrectedMessage[]): Iterable<number> {
   for (const { readings } of messages) for (const { timestampMs } of readings) yield timestampMs;

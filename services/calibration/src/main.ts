@@ -13,7 +13,7 @@ import { createModelCache } from "@calibration/shared/model-cache.ts";
 import { openPlumbing, openStreamService } from "@calibration/shared/service.ts";
 import { openMonths } from "@calibration/shared/time-partitions.ts";
 import { readConfig } from "./config.ts";
-import { correctReadings } from "./handler.ts";
+import { correctReadings, keepCorrections } from "./handler.ts";
 
 const config = readConfig(process.env);
 const log = createLog("calibration", config.logLevel);
@@ -30,9 +30,10 @@ await using models = createModelCache({
 });
 await using months = await openMonths({ pool, table: "corrected_readings", retentionDays: config.retentionDays, log });
 const facts = createFacts(pool);
-await using service = await openStreamService("calibration", plumbing, log, async () =>
-  correctReadings({ pool, facts, months, models, retentionDays: config.retentionDays }),
-);
+await using service = await openStreamService("calibration", plumbing, log, {
+  open: async () => correctReadings({ pool, facts, months, models, retentionDays: config.retentionDays }),
+  keep: keepCorrections,
+});
 
 log.info({ hears: service.hearing.hears, metricsPort: plumbing.health.port }, "ready");
 log.info({ signal: await untilStopped() }, "stopping");

@@ -27,7 +27,7 @@ const KEEP = `
     returning sensor_id, timestamp, corrected_value
   ), per_hour as (
     insert into corrected_per_hour as p (sensor_id, bucket, min, max, sum, count)
-    select sensor_id, date_trunc('hour', timestamp, 'UTC'), min(corrected_value), max(corrected_value),
+    select sensor_id, date_bin('1 hour', timestamp, timestamptz '2000-01-01 00:00:00Z'), min(corrected_value), max(corrected_value),
            sum(corrected_value::numeric), count(*)
       from kept group by 1, 2 order by 1, 2
     on conflict (sensor_id, bucket) do update set min = least(p.min, excluded.min), max = greatest(p.max, excluded.max),
@@ -36,12 +36,12 @@ const KEEP = `
   select counted.n, kept.sensor_id, (extract(epoch from kept.timestamp) * 1000)::float8 as timestamp_ms
     from counted left join kept on counted.n < $8`;
 
-/** Which of the messages brought at least one reading that was not corrected before. */
+/** Those of the messages that brought at least one reading that was not corrected before. */
 export async function keepCorrected(
   transaction: pg.PoolClient,
   messages: readonly CorrectedMessage[],
-): Promise<boolean[]> {
-  if (messages.length === 0) return [];
+): Promise<Set<CorrectedMessage>> {
+  if (messages.length === 0) return new Set();
   const [sensorIds, timestamps, raw, corrected, versions]: [number[], number[], number[], number[], (number | null)[]] =
     [[], [], [], [], []];
   const methods: string[] = [];
@@ -71,15 +71,16 @@ export async function keepCorrected(
       sensorIds.length,
     ],
   });
-  if (rows[0]!.n === sensorIds.length) return messages.map(() => true);
-  if (rows[0]!.n === 0) return messages.map(() => false);
+  if (rows[0]!.n === sensorIds.length) return new Set(messages);
+  if (rows[0]!.n === 0) return new Set();
   const fresh = new Set(rows.map((row) => `${row.sensor_id} ${Math.round(row.timestamp_ms)}`));
   // The first message that brought a reading is the one that is new; a repeat later in the same batch is not.
-  return messages.map(({ sensorId, readings }) => {
+  const brought = ({ sensorId, readings }: CorrectedMessage) => {
     let isNew = false;
     for (const { timestampMs } of readings) isNew = fresh.delete(`${sensorId} ${timestampMs}`) || isNew;
     return isNew;
-  });
+  };
+  return new Set(messages.filter(brought));
 }
 
 /** The newest bad reading of those sensors that ever had one, in milliseconds. */

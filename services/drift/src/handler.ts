@@ -3,6 +3,7 @@ import { admit, isReading, refreshFor } from "@calibration/shared/admission.ts";
 import type { Telling } from "@calibration/shared/bus.ts";
 import type { Facts, SensorAt } from "@calibration/shared/facts.ts";
 import type { Heard, PartitionHandler } from "@calibration/shared/hear.ts";
+import type { Keep } from "@calibration/shared/keep-together.ts";
 import { count, type Counts } from "@calibration/shared/metrics.ts";
 import type { ModelCache } from "@calibration/shared/model-cache.ts";
 import type { Reading } from "@calibration/shared/reading.ts";
@@ -10,22 +11,28 @@ import { subjects } from "@calibration/shared/topology.ts";
 import type { Pool } from "pg";
 import { createFollowing, follow, restart, type Followed, type Following } from "./core/follow.ts";
 import { predictAhead, type Prediction } from "./predictions.ts";
-import { findFollowings, findMeansSince, keepFollowed, type FollowedSensor } from "./store.ts";
+import { findFollowings, findMeansSince, keepPredictions, keepSensors, type FollowedSensor } from "./store.ts";
 
 /** A prediction is kept of an hour that closes while it is still news; a back-fill's hours are history. */
 const NEWS_MS = 2 * 3_600_000;
 /** Of one partition; what is forgotten stands in the table. */
 const SENSORS_HELD_MAX = 2_000;
 
-/** Decide how far each sensor has drifted; keep it; tell the levels it crossed. */
+/** What a batch came to. */
+export interface FollowedBatch {
+  touched: FollowedSensor[];
+  predictions: Prediction[];
+  tell: Telling[];
+}
+
+/** Decide how far each sensor has drifted, and where it goes. */
 export function followDrift(parts: {
-  partition: number;
   pool: Pool;
   facts: Facts;
   models: Pick<ModelCache<DriftModel>, "load">;
   retentionDays: number;
-}): PartitionHandler {
-  const { partition, pool, facts, models } = parts;
+}): PartitionHandler<FollowedBatch> {
+  const { pool, facts, models } = parts;
   const followings = new Map<number, Following>();
 
   return {
@@ -68,15 +75,7 @@ export function followDrift(parts: {
         if (followed.last !== null) touched.set(sensor!.sensorId, followed);
       }
 
-      return async (transaction) => {
-        await keepFollowed(transaction, partition, [...touched.values()], predictions);
-        const counts: Counts = {};
-        for (const { method, fallbackReason } of predictions) {
-          count(counts, "predicted", [method]);
-          if (fallbackReason !== null) count(counts, "fallback", [fallbackReason]);
-        }
-        return { tell, counts };
-      };
+      return { touched: [...touched.values()], predictions, tell };
     },
   };
 
@@ -106,6 +105,26 @@ export function followDrift(parts: {
     restart(state, latest.appliedAtMs, means, means);
   }
 }
+
+/** Keep how far they drifted; tell the levels that were crossed. */
+export const keepFollowed: Keep<FollowedBatch> = async (transaction, decisions) => {
+  await keepSensors(
+    transaction,
+    decisions.flatMap(({ batch: { partition }, decided }) => decided.touched.map((one) => ({ ...one, partition }))),
+  );
+  await keepPredictions(
+    transaction,
+    decisions.flatMap(({ decided }) => decided.predictions),
+  );
+  return decisions.map(({ decided: { predictions, tell } }) => {
+    const counts: Counts = {};
+    for (const { method, fallbackReason } of predictions) {
+      count(counts, "predicted", [method]);
+      if (fallbackReason !== null) count(counts, "fallback", [fallbackReason]);
+    }
+    return { tell, counts };
+  });
+};
 
 const contextOf = ({ body }: SensorAt) => ({
   rangeMin: body.range_min,

@@ -12,7 +12,7 @@ import { createLog } from "@calibration/shared/log.ts";
 import { createModelCache } from "@calibration/shared/model-cache.ts";
 import { openPlumbing, openStreamService } from "@calibration/shared/service.ts";
 import { readConfig } from "./config.ts";
-import { followDrift } from "./handler.ts";
+import { followDrift, keepFollowed } from "./handler.ts";
 
 const config = readConfig(process.env);
 const log = createLog("drift", config.logLevel);
@@ -28,9 +28,10 @@ await using models = createModelCache({
   registry: plumbing.health.registry,
 });
 const facts = createFacts(pool);
-await using service = await openStreamService("drift", plumbing, log, async (partition) =>
-  followDrift({ partition, pool, facts, models, retentionDays: config.retentionDays }),
-);
+await using service = await openStreamService("drift", plumbing, log, {
+  open: async () => followDrift({ pool, facts, models, retentionDays: config.retentionDays }),
+  keep: keepFollowed,
+});
 
 log.info({ hears: service.hearing.hears, metricsPort: plumbing.health.port }, "ready");
 log.info({ signal: await untilStopped() }, "stopping");

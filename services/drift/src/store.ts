@@ -1,3 +1,4 @@
+import { numbers } from "@calibration/shared/columns.ts";
 import type pg from "pg";
 import type { Pool } from "pg";
 import type { ClosedHour, Followed, Following } from "./core/follow.ts";
@@ -54,51 +55,85 @@ export async function findMeansBefore(
   return found.rows.reverse();
 }
 
-export async function keepFollowed(
-  transaction: pg.PoolClient,
-  partition: number,
-  sensors: readonly FollowedSensor[],
-  predictions: readonly Prediction[],
-): Promise<void> {
+type OfPartition = FollowedSensor & { partition: number };
+
+export async function keepSensors(transaction: pg.PoolClient, sensors: readonly OfPartition[]): Promise<void> {
   if (sensors.length === 0) return;
   const sorted = sensors.toSorted((a, b) => a.sensorId - b.sensorId);
-  const rows = sorted.filter((row) => row.last !== null);
-  const passed = sorted.filter((row) => row.last === null);
-  if (passed.length > 0) await keepStates(transaction, partition, passed);
+  // Sent one behind the other; the connection carries them out in turn.
+  await Promise.all([
+    keepDrifts(
+      transaction,
+      sorted.filter((row) => row.last !== null),
+    ),
+    keepStates(
+      transaction,
+      sorted.filter((row) => row.last === null),
+    ),
+    keepHours(transaction, sorted),
+  ]);
+}
+
+async function keepDrifts(transaction: pg.PoolClient, rows: readonly OfPartition[]): Promise<void> {
   if (rows.length === 0) return;
   await transaction.query({
     name: "keep-drift",
     text: `insert into sensor_drift (sensor_id, partition, drift, baseline, span, level, timestamp, body)
-      select s, $2, d, b, w, l, to_timestamp(t / 1000.0), j
-        from unnest($1::int[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[], $8::jsonb[]) as u(s, d, b, w, l, t, j)
+      select s, p, d, b, w, l, to_timestamp(t / 1000.0), j
+        from unnest($1::int[], $2::int[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[], $8::jsonb[])
+          as u(s, p, d, b, w, l, t, j)
       on conflict (sensor_id) do update set partition = excluded.partition, drift = excluded.drift, baseline = excluded.baseline,
         span = excluded.span, level = excluded.level, timestamp = excluded.timestamp, body = excluded.body`,
     values: [
-      rows.map((row) => row.sensorId),
-      partition,
-      rows.map((row) => row.last!.drift),
-      rows.map((row) => row.last!.baseline),
-      rows.map((row) => row.last!.span),
-      rows.map((row) => row.state.level),
-      rows.map((row) => row.last!.timestampMs),
+      numbers(rows.map((row) => row.sensorId)),
+      numbers(rows.map((row) => row.partition)),
+      numbers(rows.map((row) => row.last!.drift)),
+      numbers(rows.map((row) => row.last!.baseline)),
+      numbers(rows.map((row) => row.last!.span)),
+      numbers(rows.map((row) => row.state.level)),
+      numbers(rows.map((row) => row.last!.timestampMs)),
       rows.map((row) => JSON.stringify(row.state)),
     ],
   });
+}
+
+/** Of sensors whose drift is as it was, though they moved on. */
+async function keepStates(transaction: pg.PoolClient, rows: readonly OfPartition[]): Promise<void> {
+  if (rows.length === 0) return;
+  await transaction.query({
+    name: "keep-drift-states",
+    text: `insert into sensor_drift (sensor_id, partition, level, timestamp, body)
+      select s, p, l, to_timestamp(t / 1000.0), j
+        from unnest($1::int[], $2::int[], $3::float8[], $4::float8[], $5::jsonb[]) as u(s, p, l, t, j)
+      on conflict (sensor_id) do update set partition = excluded.partition, body = excluded.body`,
+    values: [
+      rows.map((row) => row.sensorId),
+      rows.map((row) => row.partition),
+      rows.map((row) => row.state.level),
+      rows.map((row) => row.state.newestMs),
+      rows.map((row) => JSON.stringify(row.state)),
+    ],
+  });
+}
+
+async function keepHours(transaction: pg.PoolClient, rows: readonly OfPartition[]): Promise<void> {
   const hours = rows.flatMap((row) => row.closed.map((hour) => ({ sensorId: row.sensorId, ...hour })));
-  if (hours.length > 0) {
-    await transaction.query({
-      name: "keep-hours",
-      text: `insert into hourly_means (sensor_id, hour, mean, count)
-        select s, to_timestamp(t / 1000.0), m, c from unnest($1::int[], $2::float8[], $3::float8[], $4::int[]) as u(s, t, m, c)
-        on conflict do nothing`,
-      values: [
-        hours.map((hour) => hour.sensorId),
-        hours.map((hour) => hour.hourMs),
-        hours.map((hour) => hour.mean),
-        hours.map((hour) => hour.count),
-      ],
-    });
-  }
+  if (hours.length === 0) return;
+  await transaction.query({
+    name: "keep-hours",
+    text: `insert into hourly_means (sensor_id, hour, mean, count)
+      select s, to_timestamp(t / 1000.0), m, c from unnest($1::int[], $2::float8[], $3::float8[], $4::int[]) as u(s, t, m, c)
+      on conflict do nothing`,
+    values: [
+      hours.map((hour) => hour.sensorId),
+      hours.map((hour) => hour.hourMs),
+      hours.map((hour) => hour.mean),
+      hours.map((hour) => hour.count),
+    ],
+  });
+}
+
+export async function keepPredictions(transaction: pg.PoolClient, predictions: readonly Prediction[]): Promise<void> {
   for (const prediction of predictions) {
     await transaction.query(
       `insert into drift_predictions (sensor_id, timestamp, method, model_version, fallback_reason, baseline, current_drift, predictions)
@@ -115,25 +150,4 @@ export async function keepFollowed(
       ],
     );
   }
-}
-
-/** Of sensors whose drift is as it was, though they moved on. */
-async function keepStates(
-  transaction: pg.PoolClient,
-  partition: number,
-  sensors: readonly FollowedSensor[],
-): Promise<void> {
-  await transaction.query({
-    name: "keep-drift-states",
-    text: `insert into sensor_drift (sensor_id, partition, level, timestamp, body)
-      select s, $2, l, to_timestamp(t / 1000.0), j from unnest($1::int[], $3::float8[], $4::float8[], $5::jsonb[]) as u(s, l, t, j)
-      on conflict (sensor_id) do update set partition = excluded.partition, body = excluded.body`,
-    values: [
-      sensors.map((row) => row.sensorId),
-      partition,
-      sensors.map((row) => row.state.level),
-      sensors.map((row) => row.state.newestMs),
-      sensors.map((row) => JSON.stringify(row.state)),
-    ],
-  });
 }

@@ -10,7 +10,7 @@ import { createLog } from "@calibration/shared/log.ts";
 import { openPlumbing, openStreamService } from "@calibration/shared/service.ts";
 import { openMonths } from "@calibration/shared/time-partitions.ts";
 import { readConfig } from "./config.ts";
-import { keepReadings } from "./handler.ts";
+import { gatherReadings, keepGathered } from "./handler.ts";
 import { openTicking } from "./ticking.ts";
 
 const config = readConfig(process.env);
@@ -19,12 +19,15 @@ const log = createLog("ingest", config.logLevel);
 await using plumbing = await openPlumbing("ingest", config);
 const { pool } = plumbing.database;
 await using months = await openMonths({ pool, table: "readings", retentionDays: config.retentionDays, log });
-const ingest = keepReadings({
+const ingest = gatherReadings({
   facts: createFacts(pool),
   months,
   retentionDays: config.retentionDays,
 });
-await using service = await openStreamService("ingest", plumbing, log, async () => ingest);
+await using service = await openStreamService("ingest", plumbing, log, {
+  open: async () => ingest,
+  keep: keepGathered,
+});
 await using _ticking = openTicking(plumbing.bus, service.hearing);
 
 log.info({ hears: service.hearing.hears, metricsPort: plumbing.health.port }, "ready");

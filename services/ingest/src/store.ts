@@ -14,6 +14,8 @@ interface Latest {
   value: number | null;
 }
 
+export type Gathering = ReturnType<typeof createGathering>;
+
 /** The columns of a batch, in the order the readings came, and the newest of each sensor. */
 export function createGathering() {
   const sensorIds: number[] = [];
@@ -45,25 +47,20 @@ export function createGathering() {
     },
     count: () => sensorIds.length,
     timestamps: () => timestamps,
-    columns: () => [sensorIds, timestamps, values, qualities, sequences, received].map(numbers),
-    latestColumns() {
-      const rows = [...latest].toSorted(([a], [b]) => a - b);
-      return [
-        rows.map(([sensorId]) => sensorId),
-        rows.map(([, one]) => one.timestampMs),
-        rows.map(([, one]) => one.value),
-        rows.map(([, one]) => one.valueAtMs),
-        rows.map(([, one]) => one.receivedMs),
-      ].map(numbers);
-    },
+    has: (sensorId: number) => latest.has(sensorId),
+    columns: () => [sensorIds, timestamps, values, qualities, sequences, received],
+    latest: (): Iterable<[number, Latest]> => latest,
   };
 }
 
 const instant = (milliseconds: string) => `to_timestamp(${milliseconds} / 1000.0)`;
 
+/** PostgreSQL's own epoch: buckets begin at whole minutes and hours of UTC. */
+const BUCKETS_FROM = "timestamptz '2000-01-01 00:00:00Z'";
+
 /**
  * One statement: the readings that are new, and what follows from them alone. The rollups' sums are exact decimals, so
- * they come out the same wherever a batch began.
+ * they come out the same wherever a batch began. It says of which sensors how many were new only where not all were.
  */
 const KEEP = `
   with kept as (
@@ -72,43 +69,59 @@ const KEEP = `
       from unnest($1::int[], $2::float8[], $3::float8[], $4::int2[], $5::int8[], $6::float8[]) as u(s, t, v, q, n, r)
     on conflict do nothing
     returning sensor_id, timestamp, raw_value, quality
+  ), minutes as materialized (
+    select sensor_id, date_bin('1 minute', timestamp, ${BUCKETS_FROM}) as bucket,
+        min(raw_value) as min, max(raw_value) as max, sum(raw_value::numeric) as sum, count(*)::int as count
+      from kept where quality < 2 group by 1, 2
   ), per_minute as (
     insert into readings_per_minute as p (sensor_id, bucket, min, max, sum, count)
-    select sensor_id, date_trunc('minute', timestamp, 'UTC'), min(raw_value), max(raw_value), sum(raw_value::numeric), count(*)
-      from kept where quality < 2 group by 1, 2 order by 1, 2
+    select sensor_id, bucket, min, max, sum, count from minutes order by 1, 2
     on conflict (sensor_id, bucket) do update set min = least(p.min, excluded.min), max = greatest(p.max, excluded.max),
       sum = p.sum + excluded.sum, count = p.count + excluded.count
   ), per_hour as (
     insert into readings_per_hour as p (sensor_id, bucket, min, max, sum, count)
-    select sensor_id, date_trunc('hour', timestamp, 'UTC'), min(raw_value), max(raw_value), sum(raw_value::numeric), count(*)
-      from kept where quality < 2 group by 1, 2 order by 1, 2
+    select sensor_id, date_bin('1 hour', bucket, ${BUCKETS_FROM}), min(min), max(max), sum(sum), sum(count)
+      from minutes group by 1, 2 order by 1, 2
     on conflict (sensor_id, bucket) do update set min = least(p.min, excluded.min), max = greatest(p.max, excluded.max),
       sum = p.sum + excluded.sum, count = p.count + excluded.count
+  ), by_sensor as materialized (
+    select sensor_id, count(*)::int as n from kept group by 1
   ), latest as (
     insert into sensor_latest as l (sensor_id, timestamp, raw_value, value_at, received_at, readings)
     select u.s, ${instant("u.t")}, u.v, ${instant("u.a")}, ${instant("u.r")}, coalesce(k.n, 0)
       from unnest($7::int[], $8::float8[], $9::float8[], $10::float8[], $11::float8[]) as u(s, t, v, a, r)
-      left join (select sensor_id, count(*) n from kept group by 1) k on k.sensor_id = u.s
+      left join by_sensor k on k.sensor_id = u.s
     on conflict (sensor_id) do update set
       received_at = case when excluded.timestamp > l.timestamp then excluded.received_at else l.received_at end,
       timestamp = greatest(l.timestamp, excluded.timestamp),
       raw_value = case when l.value_at is null or excluded.value_at > l.value_at then excluded.raw_value else l.raw_value end,
       value_at = greatest(l.value_at, excluded.value_at),
       readings = l.readings + excluded.readings
-  )
-  select count(*)::int as kept from kept`;
+  ), counted as (select coalesce(sum(n), 0)::int as all_kept from by_sensor)
+  select all_kept, sensor_id, n from counted left join by_sensor on all_kept < $12`;
 
-/** Returns how many were new; the others are repeats. */
-export async function keepGathered(
-  transaction: pg.PoolClient,
-  gathering: ReturnType<typeof createGathering>,
-): Promise<number> {
-  const kept = await transaction.query<{ kept: number }>({
+/** Returns how many of each batch were new; the others are repeats. */
+export async function keepReadings(transaction: pg.PoolClient, gatherings: readonly Gathering[]): Promise<number[]> {
+  const total = gatherings.reduce((sum, one) => sum + one.count(), 0);
+  if (total === 0) return gatherings.map(() => 0);
+  const all = gatherings.map((one) => one.columns());
+  const latest = gatherings.flatMap((one) => [...one.latest()]).toSorted(([a], [b]) => a - b);
+  const { rows } = await transaction.query<{ all_kept: number; sensor_id: number; n: number }>({
     name: "keep-readings",
     text: KEEP,
-    values: [...gathering.columns(), ...gathering.latestColumns()],
+    values: [
+      ...all[0]!.map((_, column) => numbers(all.flatMap((columns) => columns[column]!))),
+      numbers(latest.map(([sensorId]) => sensorId)),
+      numbers(latest.map(([, one]) => one.timestampMs)),
+      numbers(latest.map(([, one]) => one.value)),
+      numbers(latest.map(([, one]) => one.valueAtMs)),
+      numbers(latest.map(([, one]) => one.receivedMs)),
+      total,
+    ],
   });
-  return kept.rows[0]!.kept;
+  if (rows[0]!.all_kept === total) return gatherings.map((one) => one.count());
+  if (rows[0]!.all_kept === 0) return gatherings.map(() => 0);
+  return gatherings.map((one) => rows.reduce((sum, { sensor_id: id, n }) => (one.has(id) ? sum + n : sum), 0));
 }
 
 /** Keeps dead letters whole and returns what is to be said of those that are new. */

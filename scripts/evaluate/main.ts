@@ -39,7 +39,7 @@ try {
   process.exitCode = 1;
 }
 if (values.faults === true) evaluateFaults(seed, count ?? 100);
-if (values.drift === true) evaluateDrift(seed, count ?? 24);
+if (values.drift === true) evaluateDrift(seed, count ?? 48);
 if (values.calibration === true) evaluateCalibration(seed, count ?? 300);
 if (values.artifacts === true)
   for (const [kind, digest] of Object.entries(artifactDigests())) console.log(`${kind.padEnd(12)} ${digest}`);

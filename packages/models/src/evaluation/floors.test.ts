@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { THETA_DEFAULT } from "../novelty.ts";
 import { CALIBRATION_WORLDS, runCalibration } from "./calibration.ts";
-import { DRIFT_KINDS, runDrift, summariseDrift } from "./drift.ts";
+import { DRIFT_KINDS, DRIFT_WORLDS, runDrift, summariseDrift } from "./drift.ts";
 import { FAULT_TYPES, rankCorrelation, runFault } from "./faults.ts";
 
 const SEED = 1;

@@ -1,5 +1,11 @@
 /** Skill against "as it is now" and coverage of the 90 % band, for the blend and for the original's regression. */
-import { DRIFT_KINDS, DRIFT_WORLDS, runDrift, summariseDrift, type DriftWorld } from "@calibration/models/evaluation/drift.ts";
+import {
+  DRIFT_KINDS,
+  DRIFT_WORLDS,
+  runDrift,
+  summariseDrift,
+  type DriftWorld,
+} from "@calibration/models/evaluation/drift.ts";
 
 export function evaluateDrift(seed: number, count: number): void {
   for (const [name, world] of Object.entries(DRIFT_WORLDS)) evaluateWorld(name, world, seed, count);

@@ -1,8 +1,15 @@
 /** The confusion matrix on injected faults, and how well the grades follow their sizes. */
 import { DECIDE_AFTER } from "@calibration/models/classify.ts";
-import { FAULT_TYPES, rankCorrelation, runFault, type FaultCase } from "@calibration/models/evaluation/faults.ts";
+import {
+  FAULT_TYPES,
+  rankCorrelation,
+  runFault,
+  runRecordedFault,
+  type FaultCase,
+} from "@calibration/models/evaluation/faults.ts";
 import { THETA_DEFAULT } from "@calibration/models/novelty.ts";
 import { median } from "@calibration/models/statistics.ts";
+import { readRecordings } from "./recordings.ts";
 
 const SEVERITIES = ["Low", "Medium", "High", "Critical"];
 const WIDTH = 13;
@@ -11,11 +18,43 @@ export function evaluateFaults(seed: number, count: number): void {
   const cases = FAULT_TYPES.map((type) =>
     Array.from({ length: count }, (_, n) => runFault(type, seed + n, THETA_DEFAULT)),
   );
-  const all = cases.flat();
-  const columns = [...FAULT_TYPES, "no name", "missed"];
   console.log(
     `${count} faults of each type, seeds ${seed} to ${seed + count - 1}, θ = ${THETA_DEFAULT}; the truth is on the left\n`,
   );
+  printMatrix(cases);
+}
+
+/** The same faults in recorded signals: every recording that is long enough, each type of fault `count` times. */
+export function evaluateRecordedFaults(folder: string, seed: number, count: number): void {
+  const recordings = readRecordings(folder);
+  const runs = recordings
+    .map((recording) => ({
+      recording,
+      cases: FAULT_TYPES.map((type) =>
+        Array.from({ length: count }, (_, n) => runRecordedFault(type, recording, seed + n, THETA_DEFAULT)).filter(
+          (one) => one !== null,
+        ),
+      ),
+    }))
+    .filter(({ cases }) => cases.flat().length > 0);
+  console.log(
+    `${runs.length} recorded signals, ${count} faults of each type in each, seeds ${seed} to ${seed + count - 1}, θ = ${THETA_DEFAULT}; the truth is on the left\n`,
+  );
+  printMatrix(FAULT_TYPES.map((_, k) => runs.flatMap(({ cases }) => cases[k]!)));
+  console.log(`\n${"by signal".padEnd(56)} detected   types right at +${DECIDE_AFTER.join(", +")}: of those detected`);
+  for (const { recording, cases } of runs) {
+    const own = cases.flat();
+    const found = own.filter(({ detected }) => detected);
+    const right = DECIDE_AFTER.map((_, k) => found.filter(({ truth, types }) => types[k] === truth).length);
+    console.log(
+      `${recording.name.padEnd(56)} ${percent(found.length / own.length).padStart(8)}   ${right.map((n) => percent(n / found.length).padStart(8)).join("  ")}`,
+    );
+  }
+}
+
+function printMatrix(cases: readonly (readonly FaultCase[])[]): void {
+  const all = cases.flat();
+  const columns = [...FAULT_TYPES, "no name", "missed"];
   for (const [k, after] of DECIDE_AFTER.entries()) {
     console.log(
       `${after} readings after the alarm`.padEnd(2 * WIDTH) +

@@ -3,13 +3,14 @@ import { artifactDigests } from "@calibration/models/evaluation/artifacts.ts";
 import { readOptions, wrongUsage } from "../local/options.ts";
 import { evaluateCalibration } from "./calibration.ts";
 import { evaluateDrift } from "./drift.ts";
-import { evaluateFaults } from "./faults.ts";
+import { evaluateFaults, evaluateRecordedFaults } from "./faults.ts";
 import { evaluateNab } from "./nab.ts";
 
-const USAGE = `npm run evaluate -- (--nab DIR [--out DIR] | --faults | --drift | --calibration | --artifacts) [--seed N] [--count N]
+const USAGE = `npm run evaluate -- (--nab DIR [--out DIR] | --faults [--real DIR] | --drift | --calibration | --artifacts) [--seed N] [--count N]
   --nab DIR      a folder in the layout of Numenta's benchmark: <category>/<series>.csv with timestamp,value, and windows.json
                  (or labels/combined_windows.json beside data/); its result files go to --out (default .local/nab-results)
   --faults       faults of known kind and size in made signals: the confusion matrix
+  --real DIR     with --faults: in every recorded signal under DIR instead (the benchmark's, and tables with a time and numbers)
   --drift        drift forecasts on made histories: skill and coverage
   --calibration  calibrations of made sensors: error in the calibrated range
   --artifacts    digests of one artifact of each kind: the same on every Node.js and every machine
@@ -18,6 +19,7 @@ const { values } = readOptions(USAGE, {
   nab: { type: "string" },
   out: { type: "string" },
   faults: { type: "boolean" },
+  real: { type: "string" },
   drift: { type: "boolean" },
   calibration: { type: "boolean" },
   artifacts: { type: "boolean" },
@@ -29,16 +31,18 @@ const count = values.count === undefined ? undefined : Number(values.count);
 if (!Number.isInteger(seed)) wrongUsage(USAGE, `--seed is a whole number, and not ${values.seed}`);
 if (count !== undefined && !(Number.isInteger(count) && count > 0 && count <= 10_000))
   wrongUsage(USAGE, `--count is 1 to 10000, and not ${values.count}`);
+if (values.real !== undefined && values.faults !== true) wrongUsage(USAGE, "--real goes with --faults");
 if (values.nab === undefined && !values.faults && !values.drift && !values.calibration && !values.artifacts)
   wrongUsage(USAGE, "say what to evaluate");
 
 try {
   if (values.nab !== undefined) evaluateNab(values.nab, values.out ?? ".local/nab-results");
+  if (values.real !== undefined) evaluateRecordedFaults(values.real, seed, count ?? 8);
 } catch (error) {
   console.error((error as Error).message);
   process.exitCode = 1;
 }
-if (values.faults === true) evaluateFaults(seed, count ?? 100);
+if (values.faults === true && values.real === undefined) evaluateFaults(seed, count ?? 100);
 if (values.drift === true) evaluateDrift(seed, count ?? 48);
 if (values.calibration === true) evaluateCalibration(seed, count ?? 300);
 if (values.artifacts === true)

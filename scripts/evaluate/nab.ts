@@ -1,28 +1,14 @@
 /** The novelty detector over a folder in the layout of Numenta's Anomaly Benchmark, with its result files and our own scoring. */
-import {
-  normalisedScore,
-  probationOf,
-  scoreSeries,
-  type NabResult,
-  type NabWindow,
-} from "@calibration/models/evaluation/nab-score.ts";
+import { normalisedScore, probationOf, scoreSeries, type NabResult } from "@calibration/models/evaluation/nab-score.ts";
 import { thetaForBudget } from "@calibration/models/false-alarm-budget.ts";
 import { createNovelty, THETA_DEFAULT, updateNovelty } from "@calibration/models/novelty.ts";
 import { SETTINGS_DEFAULTS } from "@calibration/shared/sensor.ts";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { readCorpus, type LabelledSeries } from "./recordings.ts";
 
 const DETECTOR = "calibration_platform";
 const DAY_MS = 86_400_000;
-
-interface NabSeries {
-  /** As in the labels: category/file.csv. */
-  name: string;
-  timestamps: string[];
-  times: Float64Array;
-  values: Float64Array;
-  windows: NabWindow[];
-}
 
 export function evaluateNab(folder: string, out: string): void {
   const all = readCorpus(folder);
@@ -55,7 +41,7 @@ export function evaluateNab(folder: string, out: string): void {
 }
 
 /** As the anomaly service runs it: every reading in order, on the sensor's own clock (here UTC, the default), without look-ahead. */
-function detect({ times, values }: NabSeries, theta: number): { scores: Float64Array; alarms: number[] } {
+function detect({ times, values }: LabelledSeries, theta: number): { scores: Float64Array; alarms: number[] } {
   const state = createNovelty();
   const scores = new Float64Array(values.length);
   const alarms: number[] = [];
@@ -73,7 +59,7 @@ function detect({ times, values }: NabSeries, theta: number): { scores: Float64A
 function writeResult(
   folder: string,
   detector: string,
-  { name, timestamps, values, windows }: NabSeries,
+  { name, timestamps, values, windows }: LabelledSeries,
   scores: Float64Array,
   alarms: readonly number[],
 ): void {
@@ -89,7 +75,7 @@ function writeResult(
   );
 }
 
-function print(what: string, own: readonly { series: NabSeries; result: NabResult }[]): void {
+function print(what: string, own: readonly { series: LabelledSeries; result: NabResult }[]): void {
   const results = own.map(({ result }) => result);
   const sum = (name: "windows" | "found" | "falseAlarms"): number => results.reduce((all, one) => all + one[name], 0);
   const days = own.reduce((all, { series: { times } }) => {
@@ -99,46 +85,4 @@ function print(what: string, own: readonly { series: NabSeries; result: NabResul
   console.log(
     `  ${what.padEnd(24)} score ${score.padStart(7)}   windows ${`${sum("found")}/${sum("windows")}`.padStart(7)}   false alarms ${String(sum("falseAlarms")).padStart(4)}, ${(sum("falseAlarms") / days).toFixed(3)} a sensor-day`,
   );
-}
-
-function readCorpus(folder: string): NabSeries[] {
-  const places = [
-    { data: folder, labels: join(folder, "windows.json") },
-    { data: join(folder, "data"), labels: join(folder, "labels", "combined_windows.json") },
-  ];
-  const place = places.find(({ labels }) => existsSync(labels));
-  if (place === undefined)
-    throw new Error(
-      `${folder} has neither windows.json nor labels/combined_windows.json: is it a folder of the benchmark?`,
-    );
-  const labels = JSON.parse(readFileSync(place.labels, "utf8")) as Record<string, [string, string][]>;
-  const names = readdirSync(place.data, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .flatMap((entry) => readdirSync(join(place.data, entry.name)).map((file) => `${entry.name}/${file}`))
-    .filter((name) => name.endsWith(".csv"))
-    .sort();
-  if (names.length === 0) throw new Error(`${place.data} has no <category>/<series>.csv`);
-  return names.map((name) => readSeries(join(place.data, name), name, labels[name] ?? []));
-}
-
-function readSeries(file: string, name: string, windows: readonly [string, string][]): NabSeries {
-  const rows = readFileSync(file, "utf8").trim().split(/\r?\n/).slice(1);
-  const timestamps = rows.map((row) => row.slice(0, row.indexOf(",")));
-  const times = Float64Array.from(timestamps, (text) => Date.parse(`${text.replace(" ", "T")}Z`));
-  const values = Float64Array.from(rows, (row) => Number(row.slice(row.indexOf(",") + 1)));
-  const bad = times.findIndex((time, i) => !Number.isFinite(time) || !Number.isFinite(values[i]!));
-  if (bad >= 0) throw new Error(`${file}, line ${bad + 2}: not a time and a number`);
-  return {
-    name,
-    timestamps,
-    times,
-    values,
-    windows: windows.map(([from, to]) => ({ from: indexAt(times, from, name), to: indexAt(times, to, name) })),
-  };
-}
-
-function indexAt(times: Float64Array, label: string, name: string): number {
-  const index = times.indexOf(Date.parse(`${label.replace(" ", "T")}Z`));
-  if (index < 0) throw new Error(`${name} has no reading at ${label}, where a window begins or ends`);
-  return index;
 }

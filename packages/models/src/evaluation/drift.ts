@@ -56,11 +56,7 @@ export interface DriftErrors {
 export type DriftMethodMeasured = "blend" | "linear_regression" | "reachable";
 
 /** One history, forecast by each; sums by method and horizon. */
-export function runDrift(
-  kind: DriftKind,
-  seed: number,
-  world: DriftWorld,
-): Record<DriftMethodMeasured, DriftErrors[]> {
+export function runDrift(kind: DriftKind, seed: number, world: DriftWorld): Record<DriftMethodMeasured, DriftErrors[]> {
   const { drift, start, known } = aDrift(kind, seed, world);
   const past = drift.slice(start, HISTORY_HOURS);
   const blend = forecastBlend(past, start % 24, HORIZON_HOURS_MAX);

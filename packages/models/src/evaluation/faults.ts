@@ -2,9 +2,11 @@
  * Injected faults: made signals of a plant, each with one fault of a known kind and size, watched as the anomaly service watches: the
  * novelty detector and the watchers raise, the classifier says what it was. Seeded, so that a figure can be had again.
  */
+import assert from "node:assert/strict";
 import { classifyEpisode, DECIDE_AFTER, type EpisodeSeverity, type EpisodeType } from "../classify.ts";
-import { createNovelty, updateNovelty } from "../novelty.ts";
+import { ALARMS_FROM, createNovelty, updateNovelty } from "../novelty.ts";
 import { createRandom, type Random } from "../random.ts";
+import { median, medianAbsoluteDeviation } from "../statistics.ts";
 import { createWatch, gapThresholdMs, SENTINELS, updateWatch } from "../watchers.ts";
 
 export const FAULT_TYPES: readonly EpisodeType[] = ["Spike", "Dropout", "Noise", "Calibration Error", "Drift"];
@@ -38,6 +40,13 @@ const HISTORY_SPREAD = 2 * DAY_READINGS;
 const COUNTED_FROM = 2 * DAY_READINGS;
 /** A fault that has raised nothing by then has been missed. */
 const PATIENCE = 100;
+/** In a recording: at least so many readings before the fault, so many after its begin, and so far from what is known to be unusual. */
+const RECORDED_HISTORY = 1_000;
+const RECORDED_AFTER = 700;
+const RECORDED_CLEAR_BEFORE = 50;
+const RECORDED_CLEAR_AFTER = 300;
+const PLACES_TRIED = 100;
+const SIGMA_READINGS = 2_016;
 const START_MS = Date.UTC(2026, 2, 2);
 const hourOf = (timestampMs: number): number => Math.floor(timestampMs / 3_600_000) % 24;
 
@@ -49,43 +58,136 @@ interface Fault {
   at(value: number, k: number): number | null;
 }
 
-/** One signal with one fault, watched at a threshold. */
+/** A signal without faults, and where in it the fault begins. */
+interface Background {
+  readonly intervalS: number;
+  /** Slot of the fault's begin. */
+  readonly begin: number;
+  /** Deviation of what is left of the signal without its daily rhythm, in its unit. */
+  readonly sigma: number;
+  /** Alarms of this slot and later ones count as false, until the fault. */
+  readonly countedFrom: number;
+  /** Each slot is asked for once, in order; null after the last. */
+  next(slot: number): { timestampMs: number; value: number } | null;
+}
+
+/** A made signal with one fault, watched at a threshold. */
 export function runFault(truth: EpisodeType, seed: number, theta: number): FaultCase {
   const random = createRandom(seed, FAULT_TYPES.indexOf(truth));
-  const { next, sigma } = createSignal(random);
-  const begin = HISTORY_READINGS + random.integer(HISTORY_SPREAD);
+  const signal = createSignal(random);
+  const background: Background = {
+    intervalS: INTERVAL_S,
+    begin: HISTORY_READINGS + random.integer(HISTORY_SPREAD),
+    sigma: signal.sigma,
+    countedFrom: COUNTED_FROM,
+    next(slot) {
+      const timestampMs = START_MS + slot * INTERVAL_S * 1000;
+      return { timestampMs, value: signal.next(timestampMs) };
+    },
+  };
+  return watchFault(truth, background, random, theta);
+}
+
+/** A recorded signal: milliseconds, ascending, and finite values. `unusual` are the readings that are known to be none of a fault's background. */
+export interface Recording {
+  readonly name: string;
+  readonly times: Float64Array;
+  readonly values: Float64Array;
+  readonly unusual: readonly { readonly from: number; readonly to: number }[];
+}
+
+/** Shorter recordings have no room for history, fault and three decisions. */
+export const RECORDING_READINGS_MIN = RECORDED_HISTORY + RECORDED_AFTER + 1;
+
+/** A recorded signal with one fault put in, at a place where it is not known to be unusual; null where there is none. */
+export function runRecordedFault(
+  truth: EpisodeType,
+  recording: Recording,
+  seed: number,
+  theta: number,
+): FaultCase | null {
+  const random = createRandom(seed, FAULT_TYPES.indexOf(truth));
+  const { times, values } = recording;
+  const places = values.length - RECORDED_AFTER - RECORDED_HISTORY;
+  if (places <= 0) return null;
+  let begin = -1;
+  for (let tried = 0; tried < PLACES_TRIED && begin < 0; tried++) {
+    const at = RECORDED_HISTORY + random.integer(places);
+    if (
+      !recording.unusual.some(({ from, to }) => from <= at + RECORDED_CLEAR_AFTER && at - RECORDED_CLEAR_BEFORE <= to)
+    )
+      begin = at;
+  }
+  if (begin < 0) return null;
+  const background: Background = {
+    intervalS: median(Float64Array.from({ length: begin }, (_, i) => times[i + 1]! - times[i]!)) / 1000,
+    begin,
+    sigma: recordedSigma(times, values, begin),
+    countedFrom: ALARMS_FROM,
+    next: (slot) => (slot < values.length ? { timestampMs: times[slot]!, value: values[slot]! } : null),
+  };
+  return watchFault(truth, background, random, theta);
+}
+
+/**
+ * As for the made signals: what scatters about the hour's median, robustly, over a week of readings before the fault. A signal that mostly
+ * stands still has no such deviation; one step of it stands in, as no fault below a sensor's resolution can be seen.
+ */
+function recordedSigma(times: Float64Array, values: Float64Array, begin: number): number {
+  const from = Math.max(0, begin - SIGMA_READINGS);
+  const byHour = Map.groupBy(
+    Array.from({ length: begin - from }, (_, i) => from + i),
+    (i) => hourOf(times[i]!),
+  );
+  const residuals = [...byHour.values()].flatMap((own) => {
+    const centre = median(own.map((i) => values[i]!));
+    return own.map((i) => values[i]! - centre);
+  });
+  const steps = Array.from({ length: begin - from - 1 }, (_, i) =>
+    Math.abs(values[from + i + 1]! - values[from + i]!),
+  ).filter((step) => step > 0);
+  return Math.max(medianAbsoluteDeviation(residuals), steps.length === 0 ? 0 : median(steps));
+}
+
+function watchFault(truth: EpisodeType, background: Background, random: Random, theta: number): FaultCase {
+  const { begin, sigma, intervalS, countedFrom } = background;
   const times: number[] = [];
   const values: number[] = [];
   const novelty = createNovelty();
   const watch = createWatch();
-  const context = { rangeMin: null, rangeMax: null, expectedIntervalS: INTERVAL_S, ratePerMinuteMax: null };
+  const context = { rangeMin: null, rangeMax: null, expectedIntervalS: intervalS, ratePerMinuteMax: null };
   let fault: Fault | null = null;
   let falseAlarms = 0;
   let youngAlarms = 0;
   let alarmAt = -1;
+  let alarmedAt = -Infinity;
   let beginAt = -1;
   const last = DECIDE_AFTER.at(-1)!;
 
   for (let slot = 0; ; slot++) {
-    const timestampMs = START_MS + slot * INTERVAL_S * 1000;
-    const usual = next(timestampMs);
+    const usual = background.next(slot);
+    if (usual === null) break;
+    const { timestampMs } = usual;
     if (slot === begin) {
       fault = createFault(truth, random, sigma, values.at(-1)!);
       beginAt = values.length;
     }
     const k = slot - begin;
-    const value = fault === null ? usual : fault.at(usual, k);
+    const value = fault === null ? usual.value : fault.at(usual.value, k);
     if (value === null) continue;
-    const gap = values.length > 0 && timestampMs - times.at(-1)! > gapThresholdMs(INTERVAL_S);
+    const gap = values.length > 0 && timestampMs - times.at(-1)! > gapThresholdMs(intervalS);
     times.push(timestampMs);
     values.push(value);
     const found = updateWatch(watch, { timestampMs, value }, context).length > 0;
     const { alarm } = updateNovelty(novelty, timestampMs / 1000, value, theta);
     const index = values.length - 1;
     if ((alarm || found || gap) && alarmAt < 0) {
+      // What goes on is one alarm.
+      const begins = index - alarmedAt > DECIDE_AFTER[0]!;
+      alarmedAt = index;
       if (fault !== null) alarmAt = index;
-      else if (index >= COUNTED_FROM) falseAlarms++;
-      else youngAlarms++;
+      else if (begins && index >= countedFrom) falseAlarms++;
+      else if (begins) youngAlarms++;
     }
     if (fault === null) continue;
     if (alarmAt >= 0 ? index >= alarmAt + last : k > fault.lasts + PATIENCE) break;
@@ -95,8 +197,8 @@ export function runFault(truth: EpisodeType, seed: number, theta: number): Fault
     alarmAt < 0
       ? []
       : DECIDE_AFTER.map((after) =>
-          classifyEpisode(times, values, alarmAt, alarmAt + after, {
-            intervalS: INTERVAL_S,
+          classifyEpisode(times, values, alarmAt, Math.min(alarmAt + after, values.length - 1), {
+            intervalS,
             sentinels: SENTINELS,
             rangeMin: null,
             rangeMax: null,
@@ -105,7 +207,8 @@ export function runFault(truth: EpisodeType, seed: number, theta: number): Fault
             hourOf,
           }),
         );
-  const size = fault.size;
+  assert(fault !== null, "the signal ended before its fault began");
+  const { size } = fault;
   return {
     truth,
     size,
@@ -117,7 +220,7 @@ export function runFault(truth: EpisodeType, seed: number, theta: number): Fault
     deviations: verdicts.map(({ deviationSigmas }) => deviationSigmas),
     falseAlarms,
     youngAlarms,
-    usualDays: (begin - COUNTED_FROM) / DAY_READINGS,
+    usualDays: ((begin - countedFrom) * intervalS) / 86_400,
   };
 }
 

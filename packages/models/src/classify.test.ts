@@ -38,6 +38,31 @@ describe("classifyEpisode", () => {
     for (let seed = 1; seed <= 5; seed++) expect(classified(fault, { seed }).type).toBe(type);
   });
 
+  it("does not call noise what is usual: hours of calm, and then not", () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const random = createRandom(seed);
+      const times = Array.from({ length: 1025 }, (_, n) => n * MINUTES_5);
+      const values = times.map((_, n) => 50 + (n % 120 < 90 ? 0.3 : 2) * random.normal() + (n === 1000 ? 15 : 0));
+      expect(classifyEpisode(times, values, 1000, 1024, context).type).toBe("Spike");
+    }
+  });
+
+  it("counts a stand-still from its begin, however long before the alarm", () => {
+    const random = createRandom(1);
+    const times = Array.from({ length: 1025 }, (_, n) => n * MINUTES_5);
+    const values = times.map((_, n) => (n > 950 && n < 1010 ? 50 : Math.round(50 + 3 * random.normal())));
+    expect(classifyEpisode(times, values, 1000, 1024, context)).toMatchObject({
+      type: "Dropout",
+      statistics: { flat: 59 },
+    });
+  });
+
+  it("measures a sensor that mostly stands still by its usual step", () => {
+    const times = Array.from({ length: 1025 }, (_, n) => n * MINUTES_5);
+    const values = times.map((_, n) => (n >= 1000 ? 12 : n % 9 === 0 ? 11 : 10));
+    expect(classifyEpisode(times, values, 1000, 1002, context).deviationSigmas).toBeLessThan(5);
+  });
+
   it("knows a drift once it has gone somewhere", () => {
     for (let seed = 1; seed <= 5; seed++)
       expect(classified((value, since) => value + since * 0.12, { after: 96, seed }).type).toBe("Drift");

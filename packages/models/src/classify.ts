@@ -47,6 +47,8 @@ const NOISE_RATIO = 1.8;
 const BURST_RATIO = 1.2;
 const USUAL_SHARE = 0.95;
 const EXCURSION_SIGMAS = 4;
+/** Four and a half standard errors of the median of eight readings, in deviations of one. */
+const TAIL_OF_NOISE = 2;
 /** What raised an alarm and stands so many deviations off is moving, if nothing else explains it. */
 const DRIFT_SIGMAS = 1.5;
 /** The path from the reference to now is looked at over so many readings, in blocks. */
@@ -73,7 +75,8 @@ export function classifyEpisode(
 ): Verdict {
   const referenceEnd = Math.max(1, alarmIndex - REFERENCE_GUARD);
   const referenceStart = Math.max(0, referenceEnd - REFERENCE_READINGS);
-  const usual = referenceOf(times, values, referenceStart, referenceEnd, context);
+  const runBegin = runBeginOf(values, alarmIndex);
+  const usual = referenceOf(times, values, referenceStart, referenceEnd, runBegin, context);
   const evidence = evidenceOf(
     times,
     values,
@@ -86,7 +89,7 @@ export function classifyEpisode(
   const path = pathOf(
     Array.from({ length: nowIndex - from + 1 }, (_, i) => (usual.residual(from + i) - usual.level) / usual.sigma),
   );
-  const flat = evidence.flat + flatBefore(values, Math.max(referenceEnd, alarmIndex - EVIDENCE_BEFORE), referenceEnd);
+  const flat = Math.max(evidence.flat, runEndOf(values, alarmIndex, nowIndex) - runBegin + 1);
   const statistics = {
     ...evidence,
     flat,
@@ -123,6 +126,7 @@ function referenceOf(
   values: ArrayLike<number>,
   start: number,
   end: number,
+  runBegin: number,
   context: ClassifyContext,
 ): Reference {
   const byHour: number[][] = Array.from({ length: 24 }, () => []);
@@ -152,11 +156,12 @@ function referenceOf(
     if (i === start) continue;
     steps.push(residuals.at(-1)! - residuals.at(-2)!);
     run = values[i] === values[i - 1] ? run + 1 : 1;
-    longestRun = Math.max(longestRun, run);
+    if (i < runBegin) longestRun = Math.max(longestRun, run);
   }
-  // A sensor that never moves has no deviation to divide by: its resolution stands in for it.
+  // A sensor that never moves has no deviation to divide by: its resolution stands in for it; its usual step, where it moves at times.
   const floor = 1e-9 + 1e-6 * Math.abs(centre);
-  const sigma = Math.max(medianAbsoluteDeviation(residuals), floor);
+  const deviation = medianAbsoluteDeviation(residuals);
+  const sigma = deviation > floor ? deviation : Math.max(floor, stepOf(values, start, end));
   const noise = steps.length === 0 ? sigma : Math.max(medianAbsoluteDeviation(steps) / Math.SQRT2, 0.05 * sigma, floor);
   const intervalMs =
     context.intervalS !== null ? context.intervalS * 1000 : intervals.length > 0 ? median(intervals) : 60_000;
@@ -172,6 +177,14 @@ function referenceOf(
     burst: usualBurst(steps, noise),
     excursionShare: residuals.filter((r) => Math.abs(r - level) > EXCURSION_SIGMAS * sigma).length / residuals.length,
   };
+}
+
+/** The median change from one reading to the next, of those that were one; 0 where there was none. */
+function stepOf(values: ArrayLike<number>, start: number, end: number): number {
+  const changes: number[] = [];
+  for (let i = start + 1; i < end; i++)
+    if (values[i] !== values[i - 1]) changes.push(Math.abs(values[i]! - values[i - 1]!));
+  return changes.length === 0 ? 0 : median(changes);
 }
 
 interface Scatter {
@@ -264,11 +277,17 @@ function withoutFlanks(differences: readonly number[]): number[] {
   return sorted.slice(0, Math.max(1, sorted.length - 2));
 }
 
-/** A flat run may have begun before the alarm. */
-function flatBefore(values: ArrayLike<number>, from: number, referenceEnd: number): number {
-  let extra = 0;
-  for (let i = from - 1; i > referenceEnd && values[i] === values[from] && extra < FLAT_LOOKBACK_MAX; i--) extra++;
-  return extra;
+/** First reading of the run of equal values that the alarm is in: it may have begun long before, and is no part of what was usual. */
+function runBeginOf(values: ArrayLike<number>, alarmIndex: number): number {
+  let begin = alarmIndex;
+  while (begin > 0 && alarmIndex - begin < FLAT_LOOKBACK_MAX && values[begin - 1] === values[alarmIndex]) begin--;
+  return begin;
+}
+
+function runEndOf(values: ArrayLike<number>, alarmIndex: number, nowIndex: number): number {
+  let end = alarmIndex;
+  while (end < nowIndex && values[end + 1] === values[alarmIndex]) end++;
+  return end;
 }
 
 interface Path {
@@ -354,7 +373,9 @@ function typeOf(seen: Evidence, path: Path, usual: Reference, recentlyCalibrated
   // Before the spikes: a burst of noise has a peak or two, a spike has no scatter.
   if (isRobustlyNoisy && robustNoise >= NOISE_RATIO && Math.abs(tail) < 4) return "Noise";
   if (peak >= 5 && excursions <= 3 && Math.abs(tail) < 3) return "Spike";
-  if (isRobustlyNoisy && robustNoise >= 2) return "Noise";
+  // Noise alone carries the last readings' median so far, and no farther; what stands beyond has moved.
+  const carried = TAIL_OF_NOISE * robustNoise * (usual.noise / usual.sigma);
+  if (isRobustlyNoisy && robustNoise >= 2 && Math.abs(tail) < Math.max(4, carried)) return "Noise";
   if (isNoisy && noise >= 2.5 && excursions >= 4 && Math.abs(tail) < 4) return "Noise";
   if (stepLike && Math.abs(tail) >= 2.5 && Math.abs(path.jump) >= 2.5) return "Calibration Error";
   if (Math.abs(tail) >= DRIFT_SIGMAS || (!stepLike && Math.abs(path.rise) >= DRIFT_SIGMAS)) {

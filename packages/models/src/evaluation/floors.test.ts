@@ -48,13 +48,15 @@ describe("injected faults", () => {
 
 describe("drift forecasts", () => {
   it("are better than the last value, and inside their bands as often as they say", () => {
-    const runs = DRIFT_KINDS.map((kind) => ({ kind, errors: runDrift(kind, SEED).blend }));
+    const runs = DRIFT_KINDS.flatMap((kind) =>
+      Array.from({ length: 8 }, (_, n) => ({ kind, errors: runDrift(kind, SEED + n, DRIFT_WORLDS.clear).blend })),
+    );
     const at = new Map(summariseDrift(runs).map((one) => [one.horizon, one]));
-    // 43 % and 64 % here, 43 and 62 on 24 histories of each kind, where 48 and 67 could be reached at all.
-    expect(at.get(24)!.skill).toBeGreaterThanOrEqual(0.38);
-    expect(at.get(168)!.skill).toBeGreaterThanOrEqual(0.58);
-    // Seven histories are few: the full evaluation stays within 88 to 95 %.
-    expect(at.get(24)!.coverage).toBeGreaterThanOrEqual(0.8);
+    // 47 % and 71 % on these eight of each kind, 53 and 70 on 48, where 56 and 72 could be reached at all.
+    expect(at.get(24)!.skill).toBeGreaterThanOrEqual(0.45);
+    expect(at.get(168)!.skill).toBeGreaterThanOrEqual(0.68);
+    // 92 % of each; on 48 of each kind 92 to 94 %. At an hour ahead eight are too few to tell.
+    for (const horizon of [6, 24, 72, 168, 336]) expect(at.get(horizon)!.coverage).toBeGreaterThanOrEqual(0.88);
   });
 });
 

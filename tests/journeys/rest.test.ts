@@ -271,7 +271,12 @@ it("readings are posted, kept and read back raw and in buckets; each that cannot
     ),
   ).toMatchObject({ status: 413, body: { code: "too_large" } });
   expect(await ask("DELETE", "/api/sensors/13/")).toMatchObject({ status: 409 });
+  // What is on its way when its sensor is deleted is not kept after it.
+  const onTheWay = Array.from({ length: 10_000 }, (_, n) => ({ sensor_id: 13, raw_value: n, timestamp: start - n }));
+  expect((await ask("POST", "/api/readings/", onTheWay)).status).toBe(202);
   expect(await ask("DELETE", "/api/sensors/13/?force=true")).toMatchObject({ status: 204 });
+  await expect.poll(async () => (await ask("GET", "/api/ml-analytics/")).body.lag.ingest, { timeout: WAIT_MS }).toBe(0);
+  expect(await plant.rows("select 1 from readings union all select 1 from readings_per_hour")).toEqual([]);
 });
 
 it("calibrations are kept with what the sensor said before them, and correct what comes after", async () => {

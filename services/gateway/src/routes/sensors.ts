@@ -9,6 +9,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type pg from "pg";
 import { Type, type Static } from "typebox";
+import { STREAM_SERVICES, untilPassed } from "../lag.ts";
 import { listPage, pageQuery } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
 import { Budget, FalseAlarmsPerMonth, IdParams, listOf, Sensor, SensorChange, SensorToCreate } from "../schemas.ts";
@@ -49,7 +50,7 @@ const TABLES_OF_SENSOR = [
   "training_runs",
 ];
 
-export function sensorRoutes(scope: FastifyInstance, { pool, bus }: Parts): void {
+export function sensorRoutes(scope: FastifyInstance, { pool, bus, log, replicas, partitions }: Parts): void {
   const app = typed(scope);
   const tell = (event: string, sensor: SensorAnswer): Promise<void> =>
     say(bus, [
@@ -217,8 +218,11 @@ export function sensorRoutes(scope: FastifyInstance, { pool, bus }: Parts): void
         await keepVersion(client, params.id, row, bodyToKeep(row), true);
         await client.query("delete from sensors where id = $1", [params.id]);
       });
-      // From the version's instant on no service admits its readings; what was under way before then is waited for.
+      // From the version's instant on no service admits its readings; those that came before would be kept after their sensor.
       await pause(FACT_LEAD_MS);
+      const present = STREAM_SERVICES.filter((service) => replicas().some((replica) => replica.service === service));
+      if (!(await untilPassed(bus, pool, present, { site: row.site, key: row.key, partitions })))
+        log.warn({ sensorId: row.id }, "services are behind: they will keep rows of a sensor that is deleted");
       for (const table of TABLES_OF_SENSOR) await pool.query(`delete from ${table} where sensor_id = $1`, [params.id]);
       await tell("deleted", sensor);
       return reply.status(204).send();

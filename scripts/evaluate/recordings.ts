@@ -124,7 +124,7 @@ const isoOf = (text: string): string => (/Z|[+-]\d\d:?\d\d$/.test(text) ? text :
 function dayFirst(date: string, time: string): number {
   const [day, month, year] = date.split("/").map(Number);
   const [hour, minute, second] = time.split(/[:.]/).map(Number);
-  return Date.UTC(year!, month! - 1, day!, hour!, minute!, second!);
+  return Date.UTC(year!, month! - 1, day, hour, minute, second);
 }
 
 /** A clock that was set back repeats itself; what it repeats is left out. */

@@ -124,6 +124,31 @@ describe("the commands", () => {
     expect(help).toMatchObject({ code: 0, said: expect.stringContaining("--all-sensors") as string });
   });
 
+  it("train-models and auto-train-models end with 1 where a model failed, and say why; the others are trained", async () => {
+    const { body: sensor } = await ask("POST", "/api/sensors/", { id: 4, name: "Endless", type: "Flow" });
+    // Numbers that readings may have, and that have no mean.
+    await plant.publish(
+      sensor,
+      Array.from({ length: 40 }, (_, n) => ({
+        value: n % 2 === 0 ? 1.7e308 : -1.7e308,
+        timestamp: Date.UTC(2026, 0, 5, n),
+      })),
+    );
+    await expect.poll(() => kept(4), { timeout: WAIT_MS }).toBe(40);
+    const failure = "sensor 4 drift: Training failed: the data do not come to a model: a drift model lacks its numbers";
+    const trained = await run("train-models", "--sensor-id", "4");
+    expect(trained.code).toBe(1);
+    expect(trained.said.trim().split("\n").toSorted()).toEqual([
+      "sensor 4 anomaly: trained, version 1, on 40 samples",
+      "sensor 4 calibration: not trained: Not enough data: 5 calibrations needed, 0 available",
+      failure,
+    ]);
+    const due = await run("auto-train-models", "--run-once");
+    expect(due.code).toBe(1);
+    expect(due.said).toContain(failure);
+    expect((await ask("DELETE", "/api/sensors/4/?force=true")).status).toBe(204);
+  });
+
   it("publish-reading publishes as a plant does", async () => {
     const { code, said } = await run(
       "publish-reading",

@@ -283,6 +283,15 @@ export function forecastDrift(
       confidence: Math.min(sure, forecast.confidenceMax),
     };
   });
+  // Numbers of 10³⁰⁰ have no mean, and so nothing is ahead of them.
+  if (!points.every(({ value, lower, upper }) => [value, lower, upper].every(Number.isFinite)))
+    return {
+      method: forecast.method,
+      points: [],
+      fallbackReason: "prediction_error",
+      slope: null,
+      timeToTolerance: null,
+    };
   return {
     method: forecast.method,
     points,

@@ -104,6 +104,16 @@ describe("forecastDrift", () => {
     }
   });
 
+  it("foresees nothing where numbers have no end", () => {
+    const history = aHistory(100);
+    const endless = { ...history, values: history.values.map((_, h) => (h % 2 === 0 ? 1.7e308 : -1.7e308)) };
+    expect(forecastOf(endless, null, { horizonHours: 24, stepHours: 1 })).toMatchObject({
+      points: [],
+      fallbackReason: "prediction_error",
+      slope: null,
+    });
+  });
+
   it("follows a drift a week ahead, inside its own band", () => {
     for (const seed of [1, 2, 3]) {
       const all = aHistory(720 + 168, { perDay: 0.3, seed });

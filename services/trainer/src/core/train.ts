@@ -63,7 +63,21 @@ export interface DriftData {
   readings: number;
 }
 
+/** @throws where the data come to no model, as numbers beyond 10³⁰⁰ do: then nothing is kept, and what was in force stays */
 export function train(task: FitTask): Trained {
+  const trained = fit(task);
+  try {
+    READ[task.type](decodeArtifact(task.type, trained.artifact));
+  } catch (error) {
+    throw new RangeError(`the data do not come to a model: ${(error as Error).message}`, { cause: error });
+  }
+  return trained;
+}
+
+/** As the services will. */
+const READ = { anomaly: decodeIsolationForest, drift: decodeDriftModel, calibration: decodeCalibrationModel };
+
+function fit(task: FitTask): Trained {
   if (task.type === "anomaly") return trainAnomaly(task.series, task.settings);
   return task.type === "drift" ? trainDrift(task) : trainCalibration(task.pairs);
 }

@@ -115,7 +115,7 @@ export async function inPipelinedTransaction<T>(
 export function isDatabaseTrouble(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
   if (typeof code === "string") {
-    if (/^(08|40|53|55|57|58|25P03)/.test(code)) return true;
+    if (/^(08|40|53|55|57|58|25006|25P03)/.test(code)) return true;
     if (/^E[A-Z]+$/.test(code)) return true;
   }
   return (

@@ -24,6 +24,9 @@ export interface DeadLetter {
   readings: number;
 }
 
+/** What stands beside a payload, as a column of text can hold it: a parser quotes what it met, and PostgreSQL takes no NUL. */
+export const keepableText = (text: string): string => text.replaceAll("\0", "\\0");
+
 /** What is said of a letter that was kept as row `id`. */
 export function deadLetterTelling(id: number, letter: DeadLetter, streamCreated: string): Telling {
   const told = letter.payload.subarray(0, TOLD_BYTES_MAX);

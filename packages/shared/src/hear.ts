@@ -12,7 +12,7 @@ import type pg from "pg";
 import type { Bus, Telling } from "./bus.ts";
 import { isBusTrouble, readingsStream, say } from "./bus.ts";
 import { TRACEPARENT_HEADER, traceparentOf } from "./trace.ts";
-import { deadLetterTelling, type DeadLetter } from "./dead-letters.ts";
+import { deadLetterTelling, keepableText, type DeadLetter } from "./dead-letters.ts";
 import { isDatabaseTrouble, type Database } from "./database.ts";
 import { createKeeping, type Keep, type Outcome, type Work } from "./keep-together.ts";
 import type { Log } from "./log.ts";
@@ -21,6 +21,7 @@ import { countAttempt, findPosition, forgiveAttempt, markTold, PositionLost, typ
 import type { Presence } from "./presence.ts";
 import { parseMessage, sensorOfSubject } from "./reading.ts";
 import { openPartitionReading, type PartitionReading } from "./read-partition.ts";
+import { regularly } from "./regularly.ts";
 import { publishedSubject, streams } from "./topology.ts";
 import { createTurns, type Turns } from "./turns.ts";
 
@@ -36,6 +37,7 @@ const ONE_BY_ONE_MAX = BATCH_MESSAGES_MAX;
 const TRACES_LOGGED_MAX = 20;
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 5_000;
+const LOOK_AT_STREAM_MS = 5_000;
 
 /** A message of the log, in its partition's order. */
 export interface Heard {
@@ -104,7 +106,7 @@ export class NotYet extends Error {}
 
 export async function openHearing<Decided>(parts: HearingParts<Decided>): Promise<Hearing> {
   const { bus, presence, log, service } = parts;
-  const stream = await readingsStream(bus);
+  let stream = await readingsStream(bus);
   const running = new Map<number, { stop: AbortController; done: Promise<void> }>();
   const readings: Readings = new Set();
   const { pool } = parts.database;
@@ -132,6 +134,7 @@ export async function openHearing<Decided>(parts: HearingParts<Decided>): Promis
         running.set(partition, { stop, done });
       } else if (!owned && current !== undefined) current.stop.abort();
     }
+    for (const [partition, { stop }] of running) if (partition >= stream.partitions) stop.abort();
   };
   presence.onChange(() => {
     log.info({ replicas: presence.replicas().length }, "replicas changed");
@@ -139,12 +142,24 @@ export async function openHearing<Decided>(parts: HearingParts<Decided>): Promis
   });
   reconcile();
   void readAnewAfterBreaks(bus, readings);
+  // In a stream that was made anew a consumer waits for a sequence that may be years away, and nothing seems to be wrong.
+  const lookAtStream = async () => {
+    const found = await readingsStream(bus);
+    if (found.created === stream.created) return;
+    log.warn({ created: found.created, before: stream.created }, "the stream was made anew");
+    stream = found;
+    reconcile();
+    for (const readAnew of readings) readAnew();
+  };
+  // Where it does not answer, the service's watch says so.
+  const looking = regularly(LOOK_AT_STREAM_MS, lookAtStream, () => undefined);
 
   return {
     hears: `${streams.readings.name}, ${stream.partitions} partitions, for ${service}`,
     partitionsOwned: () => [...running.keys()],
     async [Symbol.asyncDispose]() {
       closed = true;
+      await looking[Symbol.asyncDispose]();
       for (const { stop } of running.values()) stop.abort();
       await Promise.all([...running.values()].map(({ done }) => done));
     },
@@ -411,7 +426,7 @@ async function giveUp(service: string, batch: Batch, transaction: pg.PoolClient)
   const [message] = batch.messages as [Heard];
   const name = sensorOfSubject(message.subject);
   const letter: DeadLetter = {
-    subject: publishedSubject(message.subject),
+    subject: keepableText(publishedSubject(message.subject)),
     site: name?.site ?? null,
     key: name?.key ?? null,
     reason: "processing_failed",

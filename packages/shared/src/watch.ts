@@ -1,18 +1,21 @@
 /**
- * Whether the two servers a service stands on answer: asked again and again, on a connection of its own, so that a service
- * that happens to have nothing to do says so too.
+ * Whether the two servers a service stands on answer, the one takes writes and the other has its streams: asked again and
+ * again, on a connection of its own, so that a service that happens to have nothing to do says so too.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import type { Bus } from "./bus.ts";
+import { streams } from "./topology.ts";
 
 const LOOK_MS = 1_000;
+/** JetStream may be off, or a stream gone, while the connection is as good as ever. */
+const LOOK_AT_STREAMS_MS = 5_000;
 /** Longer than a busy server takes, shorter than a person's patience. */
 const ANSWER_MS_MAX = 10_000;
 
 export function openWatch(parts: {
   service: string;
-  bus: Pick<Bus, "connection">;
+  bus: Pick<Bus, "connection" | "manager">;
   databaseUrl: string;
   report(part: string, trouble: string | null): void;
 }): AsyncDisposable {
@@ -30,7 +33,11 @@ export function openWatch(parts: {
 
   const stop = new AbortController();
   void followConnection();
-  const looking = Promise.all([again(askDatabase), again(askNats)]);
+  const looking = Promise.all([
+    again(askDatabase, LOOK_MS),
+    again(askNats, LOOK_MS),
+    again(askStreams, LOOK_AT_STREAMS_MS),
+  ]);
   return {
     async [Symbol.asyncDispose]() {
       stop.abort();
@@ -46,19 +53,29 @@ export function openWatch(parts: {
     }
   }
 
-  async function again(ask: () => Promise<void>): Promise<void> {
+  async function again(ask: () => Promise<void>, everyMs: number): Promise<void> {
     while (!stop.signal.aborted) {
       await ask();
-      await pause(LOOK_MS, undefined, { signal: stop.signal }).catch(() => undefined);
+      await pause(everyMs, undefined, { signal: stop.signal }).catch(() => undefined);
     }
   }
 
   async function askDatabase(): Promise<void> {
     try {
-      await pool.query("select 1");
-      report("postgresql", null);
+      const { rows } = await pool.query<{ transaction_read_only: string }>("show transaction_read_only");
+      // A standby, or a server that was told to: it answers every question and keeps nothing.
+      report("postgresql", rows[0]!.transaction_read_only === "on" ? "takes no writes" : null);
     } catch (error) {
       if (!stop.signal.aborted) report("postgresql", `does not answer: ${(error as Error).message}`);
+    }
+  }
+
+  async function askStreams(): Promise<void> {
+    try {
+      for (const { name } of Object.values(streams)) await bus.manager.streams.info(name);
+      report("jetstream", null);
+    } catch (error) {
+      if (!stop.signal.aborted) report("jetstream", `does not answer: ${(error as Error).message}`);
     }
   }
 

@@ -96,7 +96,7 @@ export function isOwnOrigin(request: FastifyRequest): boolean {
 }
 
 /** Of somebody we know, also where it was refused; what nobody known sends is counted, not kept: it would fill the table. */
-function isWrite({ method, identity, routeOptions }: FastifyRequest): boolean {
+export function isWrite({ method, identity, routeOptions }: FastifyRequest): boolean {
   return identity !== null && !READS.has(method) && routeOptions.config.access !== "compute";
 }
 

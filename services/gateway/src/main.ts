@@ -8,6 +8,7 @@ import { readingsStream } from "@calibration/shared/bus.ts";
 import { untilStopped } from "@calibration/shared/lifetime.ts";
 import { createLog } from "@calibration/shared/log.ts";
 import { createPlantMetrics } from "@calibration/shared/metrics.ts";
+import { watchOverdue } from "@calibration/shared/overdue.ts";
 import { openPresence } from "@calibration/shared/presence.ts";
 import { openPlumbing } from "@calibration/shared/service.ts";
 import { readFile } from "node:fs/promises";
@@ -23,7 +24,7 @@ const config = readConfig(process.env);
 const log = createLog("gateway", config.logLevel);
 
 await using plumbing = await openPlumbing("gateway", config);
-const { bus, database, health } = plumbing;
+const { bus, database, health, stallMs } = plumbing;
 const { pool } = database;
 await keepBootstrapTokens(pool, config.bootstrapTokens);
 const { partitions } = await readingsStream(bus);
@@ -32,6 +33,12 @@ health.report("start", null);
 await using _presence = await openPresence(bus, "gateway");
 await using roll = openRoll(bus);
 
+using writing = watchOverdue({
+  part: "writes",
+  stallMs,
+  report: health.report,
+  says: (seconds) => `a write has not been answered for ${seconds} s`,
+});
 const server = await createServer({
   pool,
   bus,
@@ -40,6 +47,7 @@ const server = await createServer({
   registry: health.registry,
   partitions,
   replicas: () => roll.replicas(),
+  writing,
   retentionDays: config.retentionDays,
   requestsPerMinute: config.requestsPerMinute,
   tls:

@@ -7,6 +7,7 @@ import { isBusTrouble, type Bus } from "@calibration/shared/bus.ts";
 import { isDatabaseTrouble } from "@calibration/shared/database.ts";
 import type { Log } from "@calibration/shared/log.ts";
 import { createHttpMetrics } from "@calibration/shared/metrics.ts";
+import type { Overdue } from "@calibration/shared/overdue.ts";
 import { TRACEPARENT_HEADER, traceparentOf } from "@calibration/shared/trace.ts";
 import type { Replica } from "./roll.ts";
 import { Ajv } from "ajv";
@@ -21,7 +22,7 @@ import type pg from "pg";
 import type { Registry } from "prom-client";
 import { describeAnswers, describedBody } from "./answers.ts";
 import type { Access, Auth, Identity } from "./auth.ts";
-import { guard } from "./guard.ts";
+import { guard, isWrite } from "./guard.ts";
 import { isView, pages, showView } from "./pages.ts";
 import { Problem, problemBody, type FieldError } from "./problem.ts";
 import { analyticsRoutes } from "./routes/analytics.ts";
@@ -43,6 +44,8 @@ export interface Parts {
   log: Log;
   registry: Registry;
   partitions: number;
+  /** Of the writes that are not answered yet. */
+  writing: Pick<Overdue, "begin">;
   /** The replicas of every service that are there now. */
   replicas(): readonly Replica[];
   /** Readings older than this are refused; 0: none are. */
@@ -131,6 +134,7 @@ export async function createServer(parts: Parts): Promise<FastifyInstance> {
   describeAnswers(app);
   measure(app, parts);
   await guard(app, parts);
+  followWrites(app, parts);
   const routes = [
     sensorRoutes,
     readingRoutes,
@@ -221,6 +225,21 @@ function measure(app: FastifyInstance, { registry, log }: Parts): void {
       metrics.duration.observe({ method, route }, reply.elapsedTime / 1000);
     const traceparent = traceparentOf(request.headers[TRACEPARENT_HEADER]) ?? undefined;
     log.debug({ method, route, status, ms: Math.round(reply.elapsedTime), traceparent }, "answered");
+  });
+}
+
+/** Training that is asked for is waited for by design. */
+const WAITS: ReadonlySet<string | undefined> = new Set(["/api/model-training"]);
+
+/** From the moment a write has come in whole until its answer, audited, is ready to be sent. */
+function followWrites(app: FastifyInstance, { writing }: Parts): void {
+  const underWay = new WeakMap<FastifyRequest, () => void>();
+  app.addHook("preHandler", async (request) => {
+    if (isWrite(request) && !WAITS.has(request.routeOptions.url)) underWay.set(request, writing.begin());
+  });
+  app.addHook("onSend", async (request, _reply, payload) => {
+    underWay.get(request)?.();
+    return payload;
   });
 }
 

@@ -4,6 +4,7 @@ import { isDatabaseTrouble } from "@calibration/shared/database.ts";
 import { FACT_LEAD_MS } from "@calibration/shared/facts.ts";
 import type { Log } from "@calibration/shared/log.ts";
 import { modelBody, type ModelRow } from "@calibration/shared/model.ts";
+import type { Overdue } from "@calibration/shared/overdue.ts";
 import { subjects } from "@calibration/shared/topology.ts";
 import {
   CALIBRATIONS_WITH_READINGS_MIN,
@@ -33,15 +34,18 @@ export function answerTraining(parts: {
   bus: Pick<Bus, "jetstream">;
   fitting: Pick<Fitting, "fit">;
   log: Log;
+  /** Of what is being written. */
+  keeping: Pick<Overdue, "begin">;
 }) {
-  const { pool, bus, fitting, log } = parts;
+  const { pool, bus, fitting, log, keeping } = parts;
   return async (request: TrainingRequest): Promise<Answered> => {
     if (await isAnswered(pool, request)) return "answered before";
     const startedAt = new Date();
     const sensor = await findSensor(pool, request.sensor_id);
     const outcome = await attempt(request, sensor);
     using _thread = "trained" in outcome ? outcome.trained : null;
-    const kept = await keepOutcome(pool, request, sensor, outcome, startedAt);
+    const isKept = keeping.begin();
+    const kept = await keepOutcome(pool, request, sensor, outcome, startedAt).finally(isKept);
     if (kept === null) return "answered before";
     if (kept.model !== null) await tell(kept.model, kept.promoted);
     log.info(

@@ -7,6 +7,7 @@
 import { untilStopped } from "@calibration/shared/lifetime.ts";
 import { createLog } from "@calibration/shared/log.ts";
 import { createTrainingMetrics } from "@calibration/shared/metrics.ts";
+import { watchOverdue } from "@calibration/shared/overdue.ts";
 import { openPresence } from "@calibration/shared/presence.ts";
 import { openPlumbing } from "@calibration/shared/service.ts";
 import { watchBacklog } from "./backlog.ts";
@@ -20,12 +21,19 @@ const config = readConfig(process.env);
 const log = createLog("trainer", config.logLevel);
 
 await using plumbing = await openPlumbing("trainer", config);
-const { bus, database, health } = plumbing;
+const { bus, database, health, stallMs } = plumbing;
+const { report } = health;
 const metrics = createTrainingMetrics(health.registry);
 await using fitting = openFitting(config.threads);
-const answer = answerTraining({ pool: database.pool, bus, fitting, log });
+using keeping = watchOverdue({
+  part: "outcomes",
+  stallMs,
+  report,
+  says: (seconds) => `an outcome has not been kept for ${seconds} s`,
+});
+const answer = answerTraining({ pool: database.pool, bus, fitting, log, keeping });
 
-await using training = await openTraining({ bus, log, atOnce: config.threads }, async (request) => {
+await using training = await openTraining({ bus, log, atOnce: config.threads, stallMs, report }, async (request) => {
   const end = metrics.duration.startTimer({ model_type: request.model_type });
   const outcome = await answer(request);
   end();

@@ -9,6 +9,8 @@ import type { TrainingRequest } from "@calibration/shared/training.ts";
 import { setTimeout as pause } from "node:timers/promises";
 
 const CONSUMER = "trainers";
+/** By which `/readyz` and the log name it. */
+const PART = "training queue";
 /** A trainer says that it is at work at a third of this; without a word the request goes to another. */
 const WORD_MS_MAX = 30_000;
 /** A request that ended five trainers is given up. */
@@ -23,9 +25,17 @@ export interface Training extends AsyncDisposable {
 }
 
 export async function openTraining(
-  { bus, log, atOnce }: { bus: Bus; log: Log; atOnce: number },
+  parts: {
+    bus: Bus;
+    log: Log;
+    atOnce: number;
+    /** After so long without an answer from the queue, or without a request though some wait, something is wrong. */
+    stallMs: number;
+    report(part: string, trouble: string | null): void;
+  },
   answer: (request: TrainingRequest) => Promise<void>,
 ): Promise<Training> {
+  const { bus, log, atOnce, stallMs, report } = parts;
   await bus.manager.consumers.add(streams.training.name, {
     durable_name: CONSUMER,
     ack_policy: AckPolicy.Explicit,
@@ -35,6 +45,7 @@ export async function openTraining(
   });
   const consumer: Consumer = await bus.jetstream.consumers.get(streams.training.name, CONSUMER);
   let stopping = false;
+  let readMs = performance.now();
   const asking = new Set<ConsumerMessages>();
   const working = Promise.all(Array.from({ length: atOnce }, work));
   return {
@@ -49,20 +60,34 @@ export async function openTraining(
   async function work(): Promise<void> {
     while (!stopping) {
       try {
+        let taken = 0;
         // One at a time: what this replica has not begun, another may take. To consume would hold the next one ready meanwhile.
         const messages = await consumer.fetch({ max_messages: 1, expires: ASK_MS });
         asking.add(messages);
         if (stopping) await messages.close();
         try {
-          for await (const message of messages) await handle(message);
+          for await (const message of messages) {
+            taken++;
+            await handle(message);
+          }
         } finally {
           asking.delete(messages);
         }
+        // Nothing came: because nothing waits, or because it does not come.
+        if (taken > 0 || (await consumer.info()).num_pending === 0) readMs = performance.now();
+        if (performance.now() - readMs < stallMs) report(PART, null);
+        else report(PART, `nothing was read for ${secondsUnread()} s, and requests wait`);
       } catch (error) {
         log.warn({ error }, "the queue is away");
+        if (performance.now() - readMs >= stallMs)
+          report(PART, `could not be read for ${secondsUnread()} s: ${(error as Error).message}`);
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
+  }
+
+  function secondsUnread(): number {
+    return Math.round((performance.now() - readMs) / 1000);
   }
 
   async function handle(message: JsMsg): Promise<void> {

@@ -134,6 +134,8 @@ describe("the dashboard", () => {
     await chart.waitFor();
     await page.getByText("usual at that hour").waitFor();
     await page.getByText(/finds \d+ % of injected faults/).waitFor();
+    await page.getByText("Novelty, at most 1 false alarms a month promised").waitFor();
+    await page.getByText(/^\d+ in [\d.]+ days, which is [\d.]+ a month; true ones are among them$/).waitFor();
     await page.getByRole("button", { name: /by rule, open/ }).click();
     await page
       .getByText(/97 measured.*: .*range/)
@@ -204,6 +206,10 @@ describe("the dashboard", () => {
     const { page } = await openScene(context);
     await page.getByRole("link", { name: "Models" }).click();
     await page.getByRole("button", { name: "Versions of anomaly_model_Reactor_Temp_Sensor_17" }).waitFor();
+    const promised = page.getByRole("region", { name: "False alarms, promised and seen" });
+    await promised
+      .getByRole("row", { name: new RegExp(`^main ${SENSORS.length + 1} [\\d.]+ [\\d.]+ \\d+$`) })
+      .waitFor();
     await page.getByRole("button", { name: "Train all now" }).click();
     await page.getByText(/Finished: \d+ trained, \d+ short of data, 0 failed/).waitFor();
     await page

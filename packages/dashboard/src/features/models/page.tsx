@@ -13,6 +13,7 @@ import { Table, type Column } from "../../parts/table.tsx";
 import { Age } from "../../parts/time.tsx";
 import { keys, useSensorsById } from "../../queries.ts";
 import { useMay } from "../../session.tsx";
+import { PlantFalseAlarms } from "./false-alarms.tsx";
 import "./models.css";
 import { algorithmWord, qualityOf } from "./quality.ts";
 import { Runs } from "./runs.tsx";
@@ -57,6 +58,7 @@ export function ModelsPage() {
       <Problem of={training} />
       {jobId !== null && <Training key={jobId} jobId={jobId} onClose={() => setJobId(null)} />}
       <Quality />
+      <PlantFalseAlarms />
       <InUse {...(may.operate ? { train: (asked: Asked) => training.mutate(asked) } : {})} />
       <Runs />
     </>

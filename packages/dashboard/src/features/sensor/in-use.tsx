@@ -8,11 +8,13 @@ import { Answered } from "../../parts/states.tsx";
 import { Age, Time } from "../../parts/time.tsx";
 import { keys } from "../../queries.ts";
 import { useMay } from "../../session.tsx";
+import { SensorFalseAlarms } from "../models/false-alarms.tsx";
 import { algorithmWord, qualityOf } from "../models/quality.ts";
 
 const CALIBRATIONS_SHOWN = 6;
 
-export function ModelsInUse({ sensorId }: { sensorId: number }) {
+export function ModelsInUse({ sensor }: { sensor: Sensor }) {
+  const sensorId = sensor.id;
   const models = useQuery({
     queryKey: [...keys.models, { sensor_id: sensorId, current: true }],
     queryFn: ({ signal }) =>
@@ -21,26 +23,26 @@ export function ModelsInUse({ sensorId }: { sensorId: number }) {
   return (
     <Card title="Models in use">
       <Answered what="the models" query={models}>
-        {({ results }) =>
-          results.length === 0 ? (
-            <p className="card-body quiet">None yet: simple rules judge until there is enough data to train on.</p>
-          ) : (
-            <ul className="side-list">
-              {results.map((model) => (
-                <li key={model.id}>
-                  <div>
-                    <strong className="capital">{model.model_type}</strong> v{model.version},{" "}
-                    {algorithmWord(model.algorithm)}
-                  </div>
-                  <div className="quiet">
-                    trained <Age at={model.trained_at} /> on {formatCount(model.samples)} samples;{" "}
-                    {qualityOf(model).words}
-                  </div>
-                </li>
-              ))}
-            </ul>
-          )
-        }
+        {({ results }) => (
+          <ul className="side-list">
+            {results.length === 0 && (
+              <li className="quiet">None yet: simple rules judge until there is enough data to train on.</li>
+            )}
+            {results.map((model) => (
+              <li key={model.id}>
+                <div>
+                  <strong className="capital">{model.model_type}</strong> v{model.version},{" "}
+                  {algorithmWord(model.algorithm)}
+                </div>
+                <div className="quiet">
+                  trained <Age at={model.trained_at} /> on {formatCount(model.samples)} samples;{" "}
+                  {qualityOf(model).words}
+                </div>
+              </li>
+            ))}
+            <SensorFalseAlarms sensor={sensor} />
+          </ul>
+        )}
       </Answered>
     </Card>
   );

@@ -138,7 +138,7 @@ function OneSensor({ sensor, refresh }: { sensor: Sensor; refresh: () => void })
           </Card>
         </div>
         <div className="sensor-side">
-          <ModelsInUse sensorId={sensor.id} />
+          <ModelsInUse sensor={sensor} />
           <CalibrationsRecorded calibrations={calibrations} sensor={sensor} />
           <SensorSettings sensor={sensor} />
         </div>

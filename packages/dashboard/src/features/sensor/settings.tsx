@@ -24,7 +24,7 @@ export function SensorSettings({ sensor }: { sensor: Sensor }) {
     ["False alarms a month", formatFigure(settings.false_alarms_per_month)],
     [
       "Forest",
-      `${settings.trees} trees of ${settings.subsample}, ${formatFigure(settings.contamination * 100)} % flagged`,
+      `${settings.trees} trees of ${settings.subsample} by ${settings.features.map((feature) => feature.replaceAll("_", " ")).join(", ")}; ${formatFigure(settings.contamination * 100)} % flagged`,
     ],
     ["New models", settings.promotion === "automatic" ? "used at once" : "wait for a person"],
   ];

@@ -86,6 +86,10 @@ export function publishedSubject(filed: string): string {
   return first === "readings" ? ["readings", ...name].join(".") : filed;
 }
 
+/** Under what READINGS files a sensor's readings. */
+export const filedSubject = (partition: number, site: string, key: string): string =>
+  `readings.${partition}.${site}.${key}`;
+
 /** What READINGS stores of one partition: the readings as the server filed them, the ticks and the resolutions. */
 export const partitionSubjects = (partition: number): string[] => [
   `readings.${partition}.>`,

@@ -1,6 +1,6 @@
 /** How far each service is behind the log: of its slowest partition, so that one that stands still shows. */
 import { readingsStream, type Bus } from "@calibration/shared/bus.ts";
-import { partitionOf, partitionSubjects, streams } from "@calibration/shared/topology.ts";
+import { filedSubject, partitionOf, partitionSubjects, streams } from "@calibration/shared/topology.ts";
 import { setTimeout as pause } from "node:timers/promises";
 import type pg from "pg";
 
@@ -55,7 +55,7 @@ export async function untilPassed(
 ): Promise<boolean> {
   const partition = partitionOf(site, key, partitions);
   const last = await bus.manager.streams.getMessage(streams.readings.name, {
-    last_by_subj: `readings.${partition}.${site}.${key}`,
+    last_by_subj: filedSubject(partition, site, key),
   });
   const behind = async (): Promise<boolean> => {
     const { rows } = await pool.query<{ service: string; kept: number }>(

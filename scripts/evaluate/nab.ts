@@ -1,7 +1,14 @@
 /** The novelty detector over a folder in the layout of Numenta's Anomaly Benchmark, with its result files and our own scoring. */
 import { normalisedScore, probationOf, scoreSeries, type NabResult } from "@calibration/models/evaluation/nab-score.ts";
 import { thetaForBudget } from "@calibration/models/false-alarm-budget.ts";
-import { createNovelty, THETA_DEFAULT, updateNovelty } from "@calibration/models/novelty.ts";
+import {
+  ALARMS_FROM,
+  createNovelty,
+  NOVELTY_FROM,
+  THETA_DEFAULT,
+  updateNovelty,
+  type Novelty,
+} from "@calibration/models/novelty.ts";
 import { SETTINGS_DEFAULTS } from "@calibration/shared/sensor.ts";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -10,15 +17,41 @@ import { readCorpus, type LabelledSeries } from "./recordings.ts";
 const DETECTOR = "calibration_platform";
 const DAY_MS = 86_400_000;
 
+interface OperatingPoint {
+  name: string;
+  folder: string;
+  alarmsFrom: number;
+  theta(state: Novelty): number;
+}
+
 export function evaluateNab(folder: string, out: string): void {
   const all = readCorpus(folder);
   const budget = SETTINGS_DEFAULTS.false_alarms_per_month;
-  const points = [
-    { name: `θ = ${THETA_DEFAULT}`, theta: THETA_DEFAULT, folder: DETECTOR },
+  const points: OperatingPoint[] = [
     {
-      name: `default budget, ${budget} false alarm a sensor-month (θ = ${thetaForBudget(budget).toFixed(2)})`,
-      theta: thetaForBudget(budget),
+      name: `as the service runs it, θ = ${THETA_DEFAULT}`,
+      folder: DETECTOR,
+      alarmsFrom: ALARMS_FROM,
+      theta: () => THETA_DEFAULT,
+    },
+    {
+      // As the benchmark's other detectors are: it has a learning time of its own, and the service's is not added to it.
+      name: `the detector alone, θ = ${THETA_DEFAULT}, not mute below ${ALARMS_FROM} readings`,
+      folder: `${DETECTOR}_alone`,
+      alarmsFrom: NOVELTY_FROM,
+      theta: () => THETA_DEFAULT,
+    },
+    {
+      name: `as the service runs it, at the default budget of ${budget} false alarm a sensor-month (θ = ${thetaForBudget(budget).toFixed(2)} at first, then by each sensor's own history)`,
       folder: `${DETECTOR}_budget`,
+      alarmsFrom: ALARMS_FROM,
+      theta: ({ shown }) => thetaForBudget(budget, shown),
+    },
+    {
+      name: `the same budget by the corpus alone (θ = ${thetaForBudget(budget).toFixed(2)})`,
+      folder: `${DETECTOR}_table`,
+      alarmsFrom: ALARMS_FROM,
+      theta: () => thetaForBudget(budget),
     },
   ];
   const windows = all.reduce((sum, one) => sum + one.windows.length, 0);
@@ -26,9 +59,10 @@ export function evaluateNab(folder: string, out: string): void {
   console.log(
     `${all.length} series, ${readings} readings, ${windows} labelled windows (our scoring, standard profile)\n`,
   );
-  for (const { name, theta, folder: detector } of points) {
+  for (const point of points) {
+    const { name, folder: detector } = point;
     const results = all.map((series) => {
-      const { scores, alarms } = detect(series, theta);
+      const { scores, alarms } = detect(series, point);
       writeResult(join(out, detector, dirname(series.name)), detector, series, scores, alarms);
       return { series, result: scoreSeries(series.values.length, series.windows, alarms) };
     });
@@ -37,21 +71,25 @@ export function evaluateNab(folder: string, out: string): void {
     print("all", results);
     console.log("");
   }
-  console.log(`Result files for the benchmark's own scorer: ${out}/${DETECTOR}{,_budget}/`);
+  console.log(`Result files for the benchmark's own scorer: ${out}/${DETECTOR}{,_alone,_budget,_table}/`);
 }
 
 /** As the anomaly service runs it: every reading in order, on the sensor's own clock (here UTC, the default), without look-ahead. */
-function detect({ times, values }: LabelledSeries, theta: number): { scores: Float64Array; alarms: number[] } {
+function detect(
+  { times, values }: LabelledSeries,
+  { theta: thetaOf, alarmsFrom }: OperatingPoint,
+): { scores: Float64Array; alarms: number[] } {
   const state = createNovelty();
   const scores = new Float64Array(values.length);
   const alarms: number[] = [];
   for (let i = 0; i < values.length; i++) {
-    const { score, alarm } = updateNovelty(state, times[i]! / 1000, values[i]!, theta);
+    const theta = thetaOf(state);
+    const { score, alarm } = updateNovelty(state, times[i]! / 1000, values[i]!, theta, alarmsFrom);
     if (!alarm) continue;
     alarms.push(i);
     // What alarms is told, and nothing else: ½ at the threshold, towards 1 above it. So the benchmark's own threshold search meets
     // the alarms that the service would have raised, quiet periods and all.
-    scores[i] = 1 - 2 ** (-score / theta);
+    scores[i] = 1 - 2 ** (-Math.max(score, theta) / theta);
   }
   return { scores, alarms };
 }

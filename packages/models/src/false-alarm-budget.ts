@@ -1,6 +1,7 @@
 /**
  * A threshold is offered as what it costs: how many false alarms a sensor may raise in a month. The operating points were measured
- * on the whole NAB corpus (58 series, labelled); between them the logarithm of the rate is linear in θ.
+ * on the whole NAB corpus (58 series, labelled); between them the logarithm of the rate is linear in θ. What a sensor has shown itself
+ * takes their place as its days go by (`npm run evaluate -- --nab` has both).
  */
 
 /** θ and false alarms a sensor-day. */
@@ -15,6 +16,9 @@ const OPERATING_POINTS: readonly (readonly [theta: number, perDay: number])[] = 
 
 export const DAYS_PER_MONTH = 30;
 
+/** What was measured on the corpus weighs as if the sensor itself had shown it for so long. */
+const CORPUS_DAYS = 30;
+
 /** Fewer days are no rate. */
 const OBSERVED_DAYS_MIN = 1;
 
@@ -28,33 +32,56 @@ export function observedPerMonth(alarms: number, days: number): number | null {
   return days < OBSERVED_DAYS_MIN ? null : (alarms * DAYS_PER_MONTH) / days;
 }
 
-/**
- * The θ whose measured rate keeps the budget. A budget beyond the measured range gets the nearest end of it.
- *
- * @example thetaForBudget(2.91) // 5.5
- */
-export function thetaForBudget(alarmsPerMonth: number): number {
-  const perDay = Math.max(alarmsPerMonth, Number.MIN_VALUE) / DAYS_PER_MONTH;
-  const points = OPERATING_POINTS;
-  if (perDay >= points[0]![1]) return points[0]![0];
-  for (let i = 1; i < points.length; i++) {
-    const [thetaLow, rateHigh] = points[i - 1]!;
-    const [thetaHigh, rateLow] = points[i]!;
-    if (perDay >= rateLow)
-      return thetaLow + (thetaHigh - thetaLow) * (Math.log(rateHigh / perDay) / Math.log(rateHigh / rateLow));
-  }
-  return points.at(-1)![0];
+/** What a sensor's own readings would have raised so far, had each θ of {@link BUDGET_THETAS} been its threshold. */
+export interface AlarmsSeen {
+  /** Days with readings, of those on which alarms could be. */
+  readonly days: number;
+  readonly alarms: ArrayLike<number>;
 }
 
-/** False alarms a month that were measured at θ, interpolated: the rate that {@link thetaForBudget} can promise. */
-export function promisedAlarmsPerMonth(theta: number): number {
-  const points = OPERATING_POINTS;
-  if (theta <= points[0]![0]) return points[0]![1] * DAYS_PER_MONTH;
-  for (let i = 1; i < points.length; i++) {
-    const [thetaLow, rateHigh] = points[i - 1]!;
-    const [thetaHigh, rateLow] = points[i]!;
-    if (theta <= thetaHigh)
-      return DAYS_PER_MONTH * rateHigh * (rateLow / rateHigh) ** ((theta - thetaLow) / (thetaHigh - thetaLow));
+export const BUDGET_THETAS: readonly number[] = OPERATING_POINTS.map(([theta]) => theta);
+const NOTHING_SEEN: AlarmsSeen = { days: 0, alarms: new Float64Array(OPERATING_POINTS.length) };
+
+/**
+ * Alarms a day at each θ: the mean of what was measured on the corpus and of what the sensor has shown, each weighted by its days. The
+ * corpus counts as a month: after one the sensor's own alarms weigh as much. (The mean of a Gamma distribution, which is what is known of a
+ * rate once some events were counted.)
+ */
+function ratesOf({ days, alarms }: AlarmsSeen): Float64Array {
+  const rates = Float64Array.from(
+    OPERATING_POINTS,
+    ([, perDay], k) => (alarms[k]! + perDay * CORPUS_DAYS) / (days + CORPUS_DAYS),
+  );
+  // A lower threshold's longer silences may once hide what a higher one told; its rate is no lower for that.
+  for (let k = rates.length - 2; k >= 0; k--) rates[k] = Math.max(rates[k]!, rates[k + 1]!);
+  return rates;
+}
+
+/**
+ * The θ whose rate keeps the budget: by the corpus for a sensor that has shown nothing yet, then more and more by its own history. A budget
+ * beyond the rates at hand gets the nearest end of them.
+ *
+ * @example thetaForBudget(2.91) // 5.5
+ * @example thetaForBudget(2.91, { days: 30, alarms: [20, 12, 10, 3, 1, 0] }) // 6.256: twice the corpus's alarms at 5.5
+ */
+export function thetaForBudget(alarmsPerMonth: number, seen: AlarmsSeen = NOTHING_SEEN): number {
+  const perDay = Math.max(alarmsPerMonth, Number.MIN_VALUE) / DAYS_PER_MONTH;
+  const rates = ratesOf(seen);
+  if (perDay >= rates[0]!) return BUDGET_THETAS[0]!;
+  for (let k = 1; k < rates.length; k++) {
+    if (perDay < rates[k]!) continue;
+    const share = Math.log(rates[k - 1]! / perDay) / Math.log(rates[k - 1]! / rates[k]!);
+    return BUDGET_THETAS[k - 1]! + (BUDGET_THETAS[k]! - BUDGET_THETAS[k - 1]!) * share;
   }
-  return points.at(-1)![1] * DAYS_PER_MONTH;
+  return BUDGET_THETAS.at(-1)!;
+}
+
+/** Alarms a month that are to be expected at θ, interpolated: the rate that {@link thetaForBudget} can promise. */
+export function promisedAlarmsPerMonth(theta: number, seen: AlarmsSeen = NOTHING_SEEN): number {
+  const rates = ratesOf(seen);
+  const k = BUDGET_THETAS.findIndex((point) => theta <= point);
+  if (k === 0) return rates[0]! * DAYS_PER_MONTH;
+  if (k < 0) return rates.at(-1)! * DAYS_PER_MONTH;
+  const share = (theta - BUDGET_THETAS[k - 1]!) / (BUDGET_THETAS[k]! - BUDGET_THETAS[k - 1]!);
+  return DAYS_PER_MONTH * rates[k - 1]! * (rates[k]! / rates[k - 1]!) ** share;
 }

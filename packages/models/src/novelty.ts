@@ -4,6 +4,7 @@
  * off again: a pump that starts at seven every morning is no news. Streaming, one sensor a state, no look-ahead, deterministic.
  * Numenta's benchmark (NAB), whole corpus, NAB's own scorer: 74 at θ = 5.5, with 0.1 false alarms a sensor-day.
  */
+import { BUDGET_THETAS, type AlarmsSeen } from "./false-alarm-budget.ts";
 import { createTailModel, pushTail, surprise, TAIL_FROM, type Tail, type TailModel } from "./tail-model.ts";
 
 /** In the order of `contributions`. */
@@ -23,7 +24,7 @@ export const NOVELTY_STATISTICS = [
 export const NOVELTY_FROM = TAIL_FROM;
 /** Alarms are mute below this many readings: the tails are guesses until then. */
 export const ALARMS_FROM = 300;
-/** The detector's own threshold; {@link thetaForBudget} gives that of a false-alarm budget. */
+/** The detector's own threshold; `thetaForBudget` gives that of a false-alarm budget, with {@link Novelty.shown} that of the sensor. */
 export const THETA_DEFAULT = 5.5;
 
 const STATISTICS = NOVELTY_STATISTICS.length;
@@ -47,6 +48,8 @@ const QUIET_MIN = 20;
 const QUIET_MAX = 150;
 /** A score so many times the episode's peak alarms again, quiet or not: else a small event hides a large one. */
 const REALARM_RATIO = 2;
+/** What a sensor has shown is halved at so many days, days and alarms alike: a year ago counts half. */
+const SHOWN_DAYS_MAX = 360;
 /** Cumulative sums start anew after so many readings, before rounding is felt. */
 const REBASE_READINGS = 65_536;
 
@@ -81,10 +84,27 @@ export interface Novelty {
   day: number;
   /** Readings of silence left after an alarm. */
   quiet: number;
-  /** The highest score since the last alarm. */
+  /** The score of the last alarm, told or mute: what follows is measured against it. */
   peak: number;
+  /** What each threshold of a budget would have raised on this sensor since alarms could be. */
+  readonly shown: Shown;
   readonly contributions: Float64Array;
 }
+
+interface Shown extends AlarmsSeen {
+  days: number;
+  readonly alarms: Float64Array;
+  /** Until which reading each would be quiet, and the score that it alarmed at last. */
+  readonly quietTo: Float64Array;
+  readonly peaks: Float64Array;
+}
+
+const createShown = (): Shown => ({
+  days: 0,
+  alarms: new Float64Array(BUDGET_THETAS.length),
+  quietTo: new Float64Array(BUDGET_THETAS.length),
+  peaks: new Float64Array(BUDGET_THETAS.length),
+});
 
 export function createNovelty(): Novelty {
   return {
@@ -107,6 +127,7 @@ export function createNovelty(): Novelty {
     day: -1,
     quiet: 0,
     peak: 0,
+    shown: createShown(),
     contributions: new Float64Array(STATISTICS),
   };
 }
@@ -117,8 +138,15 @@ export function createNovelty(): Novelty {
  * @param localSeconds seconds since 1970 on the sensor's own clock, as `createCalendar` gives them
  * @param value finite, in the sensor's unit; scaling or shifting a sensor's readings changes no alarm
  * @param theta alarms from this score on
+ * @param alarmsFrom mute below so many readings; the detector's judgement is at hand from {@link NOVELTY_FROM} on
  */
-export function updateNovelty(state: Novelty, localSeconds: number, value: number, theta: number): NoveltyResult {
+export function updateNovelty(
+  state: Novelty,
+  localSeconds: number,
+  value: number,
+  theta: number,
+  alarmsFrom: number = ALARMS_FROM,
+): NoveltyResult {
   if (state.count === 0) state.origin = value;
   const y = value - state.origin;
   const n = ++state.count;
@@ -160,21 +188,41 @@ export function updateNovelty(state: Novelty, localSeconds: number, value: numbe
   }
   const raw = Math.sqrt(squares);
   const usual = usualAt(state, day, Math.floor((localSeconds - day * 86_400) / 1800), raw);
-  const score = raw - BIN_SHARE * usual;
-  return { score: score > 0 ? score : 0, alarm: decide(state, score, theta), contributions: at };
+  const score = Math.max(0, raw - BIN_SHARE * usual);
+  takeShown(state, score);
+  return { score, alarm: decide(state, score, theta, alarmsFrom), contributions: at };
 }
 
-function decide(state: Novelty, score: number, theta: number): boolean {
-  if (state.count < ALARMS_FROM) return false;
+function decide(state: Novelty, score: number, theta: number, alarmsFrom: number): boolean {
   const quiet = state.quiet > 0;
   if (quiet) state.quiet--;
-  if (score < theta || (quiet && score < REALARM_RATIO * state.peak)) {
-    // The peak is the alarm's own: what follows is measured against it.
-    return false;
-  }
+  // What began while alarms were mute and is not over is told when they no longer are.
+  if (state.count === alarmsFrom && quiet && score >= state.peak / REALARM_RATIO) return true;
+  if (score < theta || (quiet && score < REALARM_RATIO * state.peak)) return false;
   state.peak = score;
-  state.quiet = Math.max(QUIET_MIN, Math.min(QUIET_MAX, Math.floor(state.count * QUIET_SHARE)));
-  return true;
+  state.quiet = quietAfter(state.count);
+  return state.count >= alarmsFrom;
+}
+
+const quietAfter = (count: number): number => Math.max(QUIET_MIN, Math.min(QUIET_MAX, Math.floor(count * QUIET_SHARE)));
+
+/** As {@link decide} would have, at each threshold of a budget. */
+function takeShown({ count, shown: { alarms, quietTo, peaks } }: Novelty, score: number): void {
+  if (count < ALARMS_FROM) return;
+  for (let k = 0; k < BUDGET_THETAS.length && score >= BUDGET_THETAS[k]!; k++) {
+    if (count <= quietTo[k]! && score < REALARM_RATIO * peaks[k]!) continue;
+    alarms[k]!++;
+    peaks[k] = score;
+    quietTo[k] = count + quietAfter(count);
+  }
+}
+
+function takeShownDay({ count, shown }: Novelty): void {
+  if (count <= ALARMS_FROM) return;
+  shown.days++;
+  if (shown.days < SHOWN_DAYS_MAX) return;
+  shown.days /= 2;
+  for (let k = 0; k < shown.alarms.length; k++) shown.alarms[k]! /= 2;
 }
 
 /** Sum of `window` readings that ended `ago` readings ago, relative to the origin. */
@@ -222,6 +270,7 @@ function usualAt(state: Novelty, day: number, bin: number, raw: number): number 
         binMean[b]! += (binToday[b]! - binMean[b]!) / binDays[b]!;
       }
     }
+    if (state.day >= 0) takeShownDay(state);
     binToday.fill(-1);
     state.day = day;
   }
@@ -246,12 +295,16 @@ function rebase(state: Novelty): void {
   state.squares -= squares;
 }
 
-const FORMAT = 2;
+const FORMAT = 3;
+/** The same without what the sensor has shown: it begins to count there, and its tails are of 2 % until the window has gone by. */
+const FORMAT_UNSHOWN = 2;
 
 /** The state as bytes, about 33 KB; {@link decodeNovelty} continues from them exactly. */
 export function encodeNovelty(state: Novelty): Uint8Array {
   const parts: Uint8Array[] = [bytesOf(Float64Array.of(FORMAT, ...SCALARS.map((name) => state[name])))];
   for (const name of ARRAYS) parts.push(bytesOf(state[name]));
+  parts.push(bytesOf(Float64Array.of(state.shown.days)));
+  for (const name of SHOWN_ARRAYS) parts.push(bytesOf(state.shown[name]));
   for (const tail of state.tails) {
     parts.push(bytesOf(Float64Array.of(...TAIL_SCALARS.map((name) => tail[name]), tail.fitted ? 1 : 0)));
     for (const side of [tail.high, tail.low]) {
@@ -277,9 +330,14 @@ export function decodeNovelty(bytes: Uint8Array): Novelty {
     return array;
   };
   const [format, ...scalars] = fill(new Float64Array(1 + SCALARS.length));
-  if (format !== FORMAT) throw new RangeError(`a novelty state of format ${format} is not readable here`);
+  if (format !== FORMAT && format !== FORMAT_UNSHOWN)
+    throw new RangeError(`a novelty state of format ${format} is not readable here`);
   for (const [i, name] of SCALARS.entries()) state[name] = scalars[i]!;
   for (const name of ARRAYS) fill(state[name]);
+  if (format === FORMAT) {
+    state.shown.days = fill(new Float64Array(1))[0]!;
+    for (const name of SHOWN_ARRAYS) fill(state.shown[name]);
+  }
   for (const tail of state.tails) {
     const [...numbers] = fill(new Float64Array(TAIL_SCALARS.length + 1));
     for (const [i, name] of TAIL_SCALARS.entries()) tail[name] = numbers[i]!;
@@ -310,6 +368,7 @@ const ARRAYS = [
   "binDays",
   "binToday",
 ] as const;
+const SHOWN_ARRAYS = ["alarms", "quietTo", "peaks"] as const;
 const TAIL_SCALARS = ["count", "block", "inBlock", "sinceFit", "mean", "deviation"] as const;
 
 function bytesOf(array: Float64Array | Float32Array | Uint16Array | Uint8Array): Uint8Array {

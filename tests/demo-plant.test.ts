@@ -3,7 +3,6 @@
  * fault that is asked for is found. No server is needed for that, only the readings and the core.
  */
 import { createCalendar } from "@calibration/models/calendar.ts";
-import { thetaForBudget } from "@calibration/models/false-alarm-budget.ts";
 import { createRandom } from "@calibration/models/random.ts";
 import { ANOMALY_TYPES, type AnomalyType } from "@calibration/shared/anomaly.ts";
 import { SETTINGS_DEFAULTS, UNIT_OF_TYPE, type SensorBody } from "@calibration/shared/sensor.ts";
@@ -54,7 +53,7 @@ const contextOf = (sensor: DemoSensor): AttendContext => {
     body,
     // Without a forest the flags come from the threshold; alarms are the novelty detector's and the watchers' alone.
     model: { model: null, reason: "model_missing" },
-    theta: thetaForBudget(body.settings.false_alarms_per_month),
+    alarmsPerMonth: body.settings.false_alarms_per_month,
     lastCalibrationMs: null,
     calendar: createCalendar("UTC"),
   };

@@ -13,6 +13,16 @@ describe("a false-alarm budget", () => {
     expect(promisedAlarmsPerMonth(thetaForBudget(0.01))).toBeCloseTo(0.42, 9);
   });
 
+  it("is kept by the sensor's own history as its days go by", () => {
+    const restless = { days: 30, alarms: [20, 12, 10, 3, 1, 0] };
+    expect(thetaForBudget(2.91, restless)).toBeCloseTo(6.2559, 4);
+    expect(promisedAlarmsPerMonth(thetaForBudget(2.91, restless), restless)).toBeCloseTo(2.91, 9);
+    // As many alarms in a year are fewer than the corpus had.
+    expect(thetaForBudget(2.91, { ...restless, days: 365 })).toBe(4.5);
+    // What a low threshold's silence hid, it would have told all the same.
+    expect(thetaForBudget(1, { days: 30, alarms: [2, 3, 3, 1, 0, 0] })).toBeGreaterThan(5.5);
+  });
+
   it("is held against what was seen, from a day on", () => {
     expect(observedPerMonth(2, 20)).toBe(3);
     expect(observedPerMonth(2, 0.5)).toBeNull();

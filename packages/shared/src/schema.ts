@@ -254,6 +254,8 @@ export const sensorStatus = pgTable("sensor_status", {
   sensorId: integer("sensor_id").primaryKey(),
   learning: jsonb("learning").notNull(),
   learntIntervalS: doublePrecision("learnt_interval_s"),
+  /** What each threshold would have raised on it so far, and in how many days: with the budget, that is its threshold. */
+  alarmsSeen: jsonb("alarms_seen"),
 });
 
 /** The small state of a sensor, written with every batch: the newest reading, the open episode, who was told what. */

@@ -1,5 +1,4 @@
 import { createCalendar, type Calendar } from "@calibration/models/calendar.ts";
-import { thetaForBudget } from "@calibration/models/false-alarm-budget.ts";
 import type { IsolationForest } from "@calibration/models/isolation-forest.ts";
 import { learntIntervalS } from "@calibration/models/watchers.ts";
 import { admit, isReading, refreshFor, type Admitted } from "@calibration/shared/admission.ts";
@@ -58,7 +57,7 @@ interface Sensor {
   /** The position its memory stands at. */
   folded: number;
   dirty: boolean;
-  /** Its learning and interval as they were last written. */
+  /** Its learning, interval and what it has shown as they were last written. */
   status: string;
 }
 
@@ -213,7 +212,7 @@ export function judgeReadings(parts: {
     return {
       body: sensor.body,
       model,
-      theta: thetaForBudget(sensor.body.settings.false_alarms_per_month),
+      alarmsPerMonth: sensor.body.settings.false_alarms_per_month,
       lastCalibrationMs: sensor.calibrations.at(-1)?.appliedAtMs ?? null,
       calendar: calendarOf(sensor.body.settings.time_zone),
     };
@@ -241,6 +240,7 @@ export function judgeReadings(parts: {
       lookMs: null,
       learning: null,
       intervalS: null,
+      alarmsSeen: null,
     };
     touched.set(sensor.sensorId, fresh);
     return fresh;
@@ -302,11 +302,13 @@ export function judgeReadings(parts: {
     attended.lookMs = nextLookMs(known.attention, known.memory, sensor!.body);
     const learning = learningOf(known.memory, context.model.model !== null);
     const intervalS = learntIntervalS(known.memory.watch);
-    const status = `${learning.stage} ${learning.readings} ${intervalS}`;
+    const { days, alarms } = known.memory.novelty.shown;
+    const status = `${learning.stage} ${learning.readings} ${intervalS} ${days} ${alarms.join()}`;
     if (status === known.status) return;
     known.status = status;
     attended.learning = learning;
     attended.intervalS = intervalS;
+    attended.alarmsSeen = { days, alarms: [...alarms] };
   }
 
   function attendTicks(

@@ -21,6 +21,7 @@ export interface AttendedSensor {
   /** Null where it is as it was. */
   learning: { stage: string; readings: number; of: number } | null;
   intervalS: number | null;
+  alarmsSeen: { days: number; alarms: number[] } | null;
 }
 
 export async function findAttentions(pool: Queryable, sensorIds: readonly number[]): Promise<Map<number, Attention>> {
@@ -127,18 +128,21 @@ export async function keepAttended(
   return ids;
 }
 
-/** Learning ends and intervals settle, so this is mostly nothing. */
+/** Learning ends, intervals settle, and days and alarms are few: this is mostly nothing. */
 async function keepLearning(transaction: pg.PoolClient, heard: readonly AttendedSensor[]): Promise<void> {
   await transaction.query({
     name: "keep-status",
-    text: `insert into sensor_status as s (sensor_id, learning, learnt_interval_s)
-      select s, l, i from unnest($1::int[], $2::jsonb[], $3::float8[]) as u(s, l, i)
-      on conflict (sensor_id) do update set learning = excluded.learning, learnt_interval_s = excluded.learnt_interval_s
-       where (s.learning, s.learnt_interval_s) is distinct from (excluded.learning, excluded.learnt_interval_s)`,
+    text: `insert into sensor_status as s (sensor_id, learning, learnt_interval_s, alarms_seen)
+      select s, l, i, a from unnest($1::int[], $2::jsonb[], $3::float8[], $4::jsonb[]) as u(s, l, i, a)
+      on conflict (sensor_id) do update set learning = excluded.learning, learnt_interval_s = excluded.learnt_interval_s,
+         alarms_seen = excluded.alarms_seen
+       where (s.learning, s.learnt_interval_s, s.alarms_seen)
+         is distinct from (excluded.learning, excluded.learnt_interval_s, excluded.alarms_seen)`,
     values: [
       heard.map((row) => row.sensorId),
       heard.map((row) => JSON.stringify(row.learning)),
       heard.map((row) => row.intervalS),
+      heard.map((row) => JSON.stringify(row.alarmsSeen)),
     ],
   });
 }

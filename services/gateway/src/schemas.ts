@@ -84,6 +84,10 @@ export const Sensor = Type.Object({
     observed_per_month: nullable(Type.Number({ description: "all its alarms, true ones included: an upper bound" })),
     alarms: Type.Integer(),
     days: Finite,
+    own_history_days: Type.Number({
+      description:
+        "days of its own that the threshold rests on, beside what was measured on a corpus (which weighs 30)",
+    }),
   }),
   created_at: Type.String(),
   open_alarms: Type.Integer(),

@@ -1,6 +1,11 @@
 /** A sensor as REST shows it: what was said of it, and what the services found out, in one query. */
 import { driftOf } from "@calibration/models/drift-percent.ts";
-import { observedPerMonth, promisedAlarmsPerMonth, thetaForBudget } from "@calibration/models/false-alarm-budget.ts";
+import {
+  observedPerMonth,
+  promisedAlarmsPerMonth,
+  thetaForBudget,
+  type AlarmsSeen,
+} from "@calibration/models/false-alarm-budget.ts";
 import {
   offlineAfterMs,
   SETTINGS_DEFAULTS,
@@ -35,6 +40,7 @@ export interface SensorRow {
   open_sum: number | null;
   open_count: number | null;
   learning: { stage: string; readings: number; of: number } | null;
+  alarms_seen: AlarmsSeen | null;
   learnt_interval_s: number | null;
   alarms: number;
   grave_alarms: number;
@@ -50,7 +56,7 @@ const BUDGET_DAYS = 30;
 export const SENSOR_COLUMNS = `
   s.*, l.raw_value as value, l.timestamp as newest, l.readings, d.drift, d.baseline as measured_baseline, d.span,
   d.body->'last' as last_means, (d.body->'open'->>'sum')::float8 as open_sum, (d.body->'open'->>'count')::float8 as open_count,
-  st.learning, st.learnt_interval_s, coalesce(a.alarms, 0)::int as alarms, coalesce(a.grave, 0)::int as grave_alarms,
+  st.learning, st.learnt_interval_s, st.alarms_seen, coalesce(a.alarms, 0)::int as alarms, coalesce(a.grave, 0)::int as grave_alarms,
   coalesce(a.open, 0)::int as open_anomalies, coalesce(n.alarms, 0)::int as novelty_alarms, n.days as watched_days,
   (select max(applied_at) from calibrations where sensor_id = s.id) as last_calibrated_at`;
 export const SENSOR_JOINS = `
@@ -101,18 +107,20 @@ export function sensorBody(row: SensorRow, nowMs = Date.now()) {
   };
 }
 
-/** What the sensor's budget promises, by what the detector was measured at, and what it did. */
+/** What the sensor's budget promises, by what the detector was measured at and by the sensor's own history, and what it did. */
 function falseAlarms(row: SensorRow) {
   const budget = row.settings.false_alarms_per_month ?? SETTINGS_DEFAULTS.false_alarms_per_month;
-  const threshold = thetaForBudget(budget);
+  const seen = row.alarms_seen ?? undefined;
+  const threshold = thetaForBudget(budget, seen);
   const days = Math.max(0, row.watched_days ?? 0);
   return {
     budget_per_month: budget,
     threshold,
-    promised_per_month: promisedAlarmsPerMonth(threshold),
+    promised_per_month: promisedAlarmsPerMonth(threshold, seen),
     observed_per_month: observedPerMonth(row.novelty_alarms, days),
     alarms: row.novelty_alarms,
     days,
+    own_history_days: seen?.days ?? 0,
   };
 }
 

@@ -53,7 +53,8 @@ export interface Change {
 export interface AttendContext {
   body: SensorBody;
   model: UsableModel;
-  theta: number;
+  /** The sensor's false-alarm budget. */
+  alarmsPerMonth: number;
   lastCalibrationMs: number | null;
   calendar(timestampMs: number): Moment & { localSeconds: number };
 }
@@ -93,7 +94,6 @@ export function attendReading(
     folded,
     model: context.model,
     moment,
-    theta: context.theta,
     noveltyMuted: memory.novelty.count < ALARMS_FROM,
     statistics: NOVELTY_STATISTICS,
   });
@@ -130,7 +130,7 @@ export function attendLate(reading: AttendedReading, context: AttendContext): At
   const outside = rangeFinding(value, { rangeMin: context.body.range_min, rangeMax: context.body.range_max });
   const folded = {
     findings: outside === null ? [] : [outside],
-    novelty: { score: 0, alarm: false, contributions: NO_READINGS },
+    novelty: { score: 0, alarm: false, theta: Infinity, contributions: NO_READINGS },
   };
   const judgement = weigh({
     value,
@@ -138,7 +138,6 @@ export function attendLate(reading: AttendedReading, context: AttendContext): At
     folded,
     model: context.model,
     moment,
-    theta: context.theta,
     noveltyMuted: true,
     statistics: NOVELTY_STATISTICS,
   });
@@ -294,11 +293,11 @@ export function learningOf(memory: Memory, hasModel: boolean): { stage: string; 
   return { stage, readings, of: ALARMS_FROM };
 }
 
-export const memoryContextOf = (context: Pick<AttendContext, "body" | "theta">) => ({
+export const memoryContextOf = (context: Pick<AttendContext, "body" | "alarmsPerMonth">) => ({
   rangeMin: context.body.range_min,
   rangeMax: context.body.range_max,
   expectedIntervalS: context.body.expected_interval_s,
   // A version of the sensor from before there was this setting lacks it.
   ratePerMinuteMax: context.body.settings.rate_per_minute_max ?? null,
-  theta: context.theta,
+  alarmsPerMonth: context.alarmsPerMonth,
 });

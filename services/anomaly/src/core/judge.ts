@@ -89,13 +89,12 @@ export interface Evidence {
   folded: Folded;
   model: UsableModel;
   moment: Moment;
-  theta: number;
   /** The novelty detector's alarms count from so many readings on. */
   noveltyMuted: boolean;
   statistics: readonly string[];
 }
 
-export function weigh({ value, judged, folded, model, moment, theta, noveltyMuted, statistics }: Evidence): Judgement {
+export function weigh({ value, judged, folded, model, moment, noveltyMuted, statistics }: Evidence): Judgement {
   const [finding] = folded.findings;
   const byNovelty = folded.novelty.alarm && !noveltyMuted;
   const byModel = judged?.isAnomaly === true;
@@ -111,7 +110,7 @@ export function weigh({ value, judged, folded, model, moment, theta, noveltyMute
       judged,
       detail: finding?.detail,
       score: folded.novelty.score,
-      theta,
+      theta: folded.novelty.theta,
     });
     if (judged !== null) {
       explanation["model"] = {
@@ -132,7 +131,7 @@ export function weigh({ value, judged, folded, model, moment, theta, noveltyMute
     if (byNovelty) {
       explanation["novelty"] = {
         score: folded.novelty.score,
-        threshold: theta,
+        threshold: folded.novelty.theta,
         contributions: contributionsOf(folded.novelty.contributions, statistics),
       };
     }
@@ -177,7 +176,9 @@ function sentenceOf(parts: {
   const usual = expected === null ? "" : `, where ${short(expected)} is usual`;
   if (method === "rule") return `${short(value)} measured${usual}: ${detail}.`;
   if (method === "novelty") {
-    return `${short(value)} measured${usual}: unlike this sensor's own history (novelty ${short(parts.score)}, alarm at ${short(parts.theta)}).`;
+    // The only alarm below its threshold: it crossed it while alarms were mute, and goes on.
+    const since = parts.score < parts.theta ? ", and was more so while it was still learning" : "";
+    return `${short(value)} measured${usual}: unlike this sensor's own history${since} (novelty ${short(parts.score)}, alarm at ${short(parts.theta)}).`;
   }
   return `${short(value)} measured${usual}: score ${short(judged?.score ?? 0)}, above the threshold ${short(judged?.threshold ?? 0)} (${method.replace("_", " ")}).`;
 }

@@ -2,7 +2,13 @@ import { createRandom } from "@calibration/models/random.ts";
 import { describe, expect, it } from "vitest";
 import { createMemory, decodeMemory, encodeMemory, fold, isAmongRecent, recentReadings, RECENT_MAX } from "./memory.ts";
 
-const CONTEXT = { rangeMin: null, rangeMax: null, expectedIntervalS: null, ratePerMinuteMax: null, theta: 5.5 };
+const CONTEXT = {
+  rangeMin: null,
+  rangeMax: null,
+  expectedIntervalS: null,
+  ratePerMinuteMax: null,
+  alarmsPerMonth: 2.91,
+};
 const FIRST_MS = Date.UTC(2026, 0, 1);
 
 function filled(readings: number, intervalMs: number) {

@@ -3,6 +3,7 @@
  * large to write with every batch (about 60 KB), so it is a fold of the log: a snapshot now and then, and the readings
  * since are folded in again when another replica takes over. Folding decides nothing and depends on nothing else.
  */
+import { thetaForBudget } from "@calibration/models/false-alarm-budget.ts";
 import {
   createNovelty,
   decodeNovelty,
@@ -27,6 +28,8 @@ export interface Memory {
   recent: number;
   /** The last hundred values, ascending, as of `upTo` readings: only where the fallback judges, and made again from the rings. */
   ascending: { sorted: Float64Array; held: number; upTo: number } | null;
+  /** The threshold as last worked out, and from what. */
+  threshold: { alarmsPerMonth: number; days: number; shown: number; theta: number } | null;
 }
 
 /** A ring of instants: milliseconds since one of them where that fits 32 bits (49 days), which halves it; else since 1970. */
@@ -40,12 +43,14 @@ export interface MemoryContext {
   rangeMax: number | null;
   expectedIntervalS: number | null;
   ratePerMinuteMax: number | null;
-  theta: number;
+  /** The false-alarm budget. */
+  alarmsPerMonth: number;
 }
 
 export interface Folded {
   findings: WatchFinding[];
-  novelty: { score: number; alarm: boolean; contributions: Float64Array };
+  /** `theta` is the threshold that the score was held against. */
+  novelty: { score: number; alarm: boolean; theta: number; contributions: Float64Array };
 }
 
 export const createMemory = (): Memory => ({
@@ -56,6 +61,7 @@ export const createMemory = (): Memory => ({
   values: new Float64Array(RECENT_MAX),
   recent: 0,
   ascending: null,
+  threshold: null,
 });
 
 /** Takes in a reading newer than the newest. */
@@ -67,13 +73,26 @@ export function fold(
   context: MemoryContext,
 ): Folded {
   const findings = updateWatch(memory.watch, { timestampMs, value }, context);
-  const novelty = updateNovelty(memory.novelty, localSeconds, value, context.theta);
+  const theta = thetaOf(memory, context.alarmsPerMonth);
+  const novelty = { ...updateNovelty(memory.novelty, localSeconds, value, theta), theta };
   const place = memory.recent % RECENT_MAX;
   putTime(memory, place, timestampMs);
   memory.values[place] = value;
   memory.recent++;
   memory.newestMs = timestampMs;
   return { findings, novelty };
+}
+
+/** The θ of the budget and of what the sensor has shown, worked out anew where either has changed. */
+function thetaOf(memory: Memory, alarmsPerMonth: number): number {
+  const { days, alarms } = memory.novelty.shown;
+  const shown = alarms.reduce((sum, each) => sum + each, 0);
+  const { threshold } = memory;
+  if (threshold?.alarmsPerMonth === alarmsPerMonth && threshold.days === days && threshold.shown === shown)
+    return threshold.theta;
+  const theta = thetaForBudget(alarmsPerMonth, memory.novelty.shown);
+  memory.threshold = { alarmsPerMonth, days, shown, theta };
+  return theta;
 }
 
 const OFFSET_MAX = 2 ** 32 - 1;

@@ -1,0 +1,1 @@
+ALTER TABLE "sensor_status" ADD COLUMN "alarms_seen" jsonb;

@@ -14,11 +14,14 @@ describe("a false-alarm budget", () => {
   });
 
   it("is kept by the sensor's own history as its days go by", () => {
-    const restless = { days: 30, alarms: [20, 12, 10, 3, 1, 0] };
+    const restless = { days: 30, alarms: [21, 13, 11, 4, 2, 0] };
     expect(thetaForBudget(2.91, restless)).toBeCloseTo(6.2559, 4);
     expect(promisedAlarmsPerMonth(thetaForBudget(2.91, restless), restless)).toBeCloseTo(2.91, 9);
     // As many alarms in a year are fewer than the corpus had.
     expect(thetaForBudget(2.91, { ...restless, days: 365 })).toBe(4.5);
+    // One alarm may be a true one, and changes nothing but by its days.
+    const failedOnce = { days: 10, alarms: [1, 1, 1, 1, 1, 1] };
+    expect(thetaForBudget(1, failedOnce)).toBe(thetaForBudget(1, { days: 10, alarms: [0, 0, 0, 0, 0, 0] }));
     // What a low threshold's silence hid, it would have told all the same.
     expect(thetaForBudget(1, { days: 30, alarms: [2, 3, 3, 1, 0, 0] })).toBeGreaterThan(5.5);
   });

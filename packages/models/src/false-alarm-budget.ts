@@ -18,6 +18,8 @@ export const DAYS_PER_MONTH = 30;
 
 /** What was measured on the corpus weighs as if the sensor itself had shown it for so long. */
 const CORPUS_DAYS = 30;
+/** Of a sensor's alarms so many are taken for true: else the first failure, found, would make it deaf for weeks. */
+const TRUE_ALARMS = 1;
 
 /** Fewer days are no rate. */
 const OBSERVED_DAYS_MIN = 1;
@@ -50,7 +52,7 @@ const NOTHING_SEEN: AlarmsSeen = { days: 0, alarms: new Float64Array(OPERATING_P
 function ratesOf({ days, alarms }: AlarmsSeen): Float64Array {
   const rates = Float64Array.from(
     OPERATING_POINTS,
-    ([, perDay], k) => (alarms[k]! + perDay * CORPUS_DAYS) / (days + CORPUS_DAYS),
+    ([, perDay], k) => (Math.max(0, alarms[k]! - TRUE_ALARMS) + perDay * CORPUS_DAYS) / (days + CORPUS_DAYS),
   );
   // A lower threshold's longer silences may once hide what a higher one told; its rate is no lower for that.
   for (let k = rates.length - 2; k >= 0; k--) rates[k] = Math.max(rates[k]!, rates[k + 1]!);
@@ -62,7 +64,7 @@ function ratesOf({ days, alarms }: AlarmsSeen): Float64Array {
  * beyond the rates at hand gets the nearest end of them.
  *
  * @example thetaForBudget(2.91) // 5.5
- * @example thetaForBudget(2.91, { days: 30, alarms: [20, 12, 10, 3, 1, 0] }) // 6.256: twice the corpus's alarms at 5.5
+ * @example thetaForBudget(2.91, { days: 30, alarms: [21, 13, 11, 4, 2, 0] }) // 6.256: twice the corpus's alarms at 5.5
  */
 export function thetaForBudget(alarmsPerMonth: number, seen: AlarmsSeen = NOTHING_SEEN): number {
   const perDay = Math.max(alarmsPerMonth, Number.MIN_VALUE) / DAYS_PER_MONTH;

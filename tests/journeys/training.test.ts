@@ -115,6 +115,21 @@ it("the same readings make the same bytes, and a new version each time", async (
   expect(models[2]!.sha256).toBe(models[3]!.sha256);
 });
 
+it("a request that no trainer can finish is given up, and its job has an end", async () => {
+  await using plant = await openPlant({ services: ["ingest", "trainer"] });
+  const sensor = await plant.aSensor({ id: 7 });
+  await plant.publish(sensor, aSeries(50, Date.UTC(2026, 0, 5)));
+  await expect
+    .poll(() => plant.rows("select count(*)::int n from readings"), { timeout: WAIT_MS })
+    .toEqual([{ n: 50 }]);
+  await plant.rows("alter table model_artifacts add constraint no_drift check (model_type <> 'drift')");
+  await train(plant, 7, ["anomaly", "drift"]);
+  expect(await plant.rows("select model_type, status, error from training_runs order by model_type")).toEqual([
+    { model_type: "anomaly", status: "trained", error: null },
+    { model_type: "drift", status: "failed", error: "Training was begun 4 times and never finished" },
+  ]);
+});
+
 it("too little data is an answer with what is needed and what is there, and one model's lack hides no other's result", async () => {
   await using plant = await openPlant({ services: ["ingest", "trainer"] });
   const sensor = await plant.aSensor({ id: 7 });

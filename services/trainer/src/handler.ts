@@ -28,7 +28,10 @@ import {
 
 export type Answered = Outcome["status"] | "answered before";
 
-/** Answers one request for training: fit, keep, tell. Throws only where PostgreSQL or NATS is away; then the request comes again. */
+/**
+ * Answers one request for training: fit, keep, tell. Throws only where PostgreSQL or NATS is away; then the request comes
+ * again. `givenUp` says why nothing is tried any more: what is kept is that it failed.
+ */
 export function answerTraining(parts: {
   pool: pg.Pool;
   bus: Pick<Bus, "jetstream">;
@@ -38,11 +41,11 @@ export function answerTraining(parts: {
   keeping: Pick<Overdue, "begin">;
 }) {
   const { pool, bus, fitting, log, keeping } = parts;
-  return async (request: TrainingRequest): Promise<Answered> => {
+  return async (request: TrainingRequest, givenUp: string | null): Promise<Answered> => {
     if (await isAnswered(pool, request)) return "answered before";
     const startedAt = new Date();
     const sensor = await findSensor(pool, request.sensor_id);
-    const outcome = await attempt(request, sensor);
+    const outcome: Outcome = givenUp === null ? await attempt(request, sensor) : { status: "failed", error: givenUp };
     using _thread = "trained" in outcome ? outcome.trained : null;
     const isKept = keeping.begin();
     const kept = await keepOutcome(pool, request, sensor, outcome, startedAt).finally(isKept);

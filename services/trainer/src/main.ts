@@ -33,12 +33,15 @@ using keeping = watchOverdue({
 });
 const answer = answerTraining({ pool: database.pool, bus, fitting, log, keeping });
 
-await using training = await openTraining({ bus, log, atOnce: config.threads, stallMs, report }, async (request) => {
-  const end = metrics.duration.startTimer({ model_type: request.model_type });
-  const outcome = await answer(request);
-  end();
-  if (outcome !== "answered before") metrics.runs.inc({ model_type: request.model_type, outcome });
-});
+await using training = await openTraining(
+  { bus, log, atOnce: config.threads, stallMs, report },
+  async (request, givenUp) => {
+    const end = metrics.duration.startTimer({ model_type: request.model_type });
+    const outcome = await answer(request, givenUp);
+    end();
+    if (outcome !== "answered before") metrics.runs.inc({ model_type: request.model_type, outcome });
+  },
+);
 await using _backlog = watchBacklog({ pool: database.pool, bus, log, metrics, maxAgeDays: config.maxAgeDays });
 using _schedule = openSchedule({
   pattern: config.schedule,

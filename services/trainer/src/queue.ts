@@ -13,7 +13,7 @@ const CONSUMER = "trainers";
 const PART = "training queue";
 /** A trainer says that it is at work at a third of this; without a word the request goes to another. */
 const WORD_MS_MAX = 30_000;
-/** A request that ended five trainers is given up. */
+/** A request that four trainers have not finished, because it ended them or could not be kept, is given up by the fifth. */
 const DELIVERIES_MAX = 5;
 const RETRY_MS = 2_000;
 const PENDING_MAX = 1_000;
@@ -33,7 +33,7 @@ export async function openTraining(
     stallMs: number;
     report(part: string, trouble: string | null): void;
   },
-  answer: (request: TrainingRequest) => Promise<void>,
+  answer: (request: TrainingRequest, givenUp: string | null) => Promise<void>,
 ): Promise<Training> {
   const { bus, log, atOnce, stallMs, report } = parts;
   await bus.manager.consumers.add(streams.training.name, {
@@ -101,8 +101,11 @@ export async function openTraining(
       return;
     }
     const beat = setInterval(() => message.working(), WORD_MS_MAX / 3);
+    // Not answered at all, its job would be under way for ever.
+    const isLast = message.info.deliveryCount >= DELIVERIES_MAX;
+    const givenUp = isLast ? `Training was begun ${DELIVERIES_MAX - 1} times and never finished` : null;
     try {
-      await answerAtLast(request);
+      await answerAtLast(request, givenUp);
       message.ack();
     } catch (error) {
       log.warn({ error, sensorId: request.sensor_id, modelType: request.model_type }, "training will be tried again");
@@ -116,10 +119,10 @@ export async function openTraining(
    * While PostgreSQL or NATS is away the request stays here. Handed back each time, it was delivered five times within ten
    * seconds and given up, and nobody ever answered it.
    */
-  async function answerAtLast(request: TrainingRequest): Promise<void> {
+  async function answerAtLast(request: TrainingRequest, givenUp: string | null): Promise<void> {
     for (;;) {
       try {
-        await answer(request);
+        await answer(request, givenUp);
         return;
       } catch (error) {
         if (stopping || !(isDatabaseTrouble(error) || isBusTrouble(error))) throw error;

@@ -28,6 +28,15 @@ export default defineConfig({
           maxWorkers: 2,
         },
       },
+      // By itself, with `npm run chaos -- --soak`: it takes as long as it is told to.
+      {
+        test: {
+          name: "soak",
+          include: ["tests/soak/**/*.test.ts"],
+          globalSetup: ["tests/support/servers.ts"],
+          hookTimeout: 600_000,
+        },
+      },
       // By itself, with `npm run test:deployment`: it builds an image.
       { test: { name: "deployment", include: ["tests/deployment/**/*.test.ts"] } },
     ],

@@ -13,6 +13,8 @@ const COMMENT_MS = 15_000;
 const LISTENERS_MAX = 500;
 /** Whoever listens is asked for again so often: a token that was revoked hears nothing any more. */
 const KNOWN_MS = 500;
+/** The server forgets the consumer of a gateway that was killed. */
+const FORGOTTEN_MS = 60_000;
 /** A client that reads so much slower than events come is sent away; it resumes where it was. */
 const BUFFERED_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -39,7 +41,11 @@ export function eventRoutes(scope: FastifyInstance, { bus, pool, log, auth }: Pa
         since !== null && !isLost
           ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: since + 1 }
           : { deliver_policy: DeliverPolicy.New };
-      const messages = await (await bus.jetstream.consumers.get(streams.events.name, options)).consume();
+      const consumer = await bus.jetstream.consumers.get(streams.events.name, {
+        ...options,
+        inactive_threshold: FORGOTTEN_MS,
+      });
+      const messages = await consumer.consume();
       const readings = sensor === null ? null : bus.connection.subscribe(subjects.corrected(sensor.site, sensor.key));
 
       listeners++;
@@ -64,13 +70,18 @@ export function eventRoutes(scope: FastifyInstance, { bus, pool, log, auth }: Pa
           () => undefined,
         );
       }, KNOWN_MS);
-      raw.once("close", () => {
+      const end = () => {
         listeners--;
         clearInterval(comment);
         clearInterval(known);
-        messages.stop();
+        void messages.close();
         readings?.unsubscribe();
-      });
+        // Left to itself it would stay for as long as a listener may be away.
+        consumer.delete().catch(() => undefined);
+      };
+      // Who was gone before there was anything to end does not go again.
+      if (raw.destroyed) end();
+      else raw.once("close", end);
       void (async () => {
         for await (const message of messages) {
           const [, kind = "", place = ""] = message.subject.split(".");

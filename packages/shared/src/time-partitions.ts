@@ -37,12 +37,14 @@ export async function openMonths(parts: {
   table: GrowingTable;
   retentionDays: number;
   log: Pick<Log, "info" | "warn">;
-}): Promise<TimePartitions & AsyncDisposable> {
-  const { pool, table, retentionDays, log } = parts;
-  const months = createTimePartitions(pool, table);
+  /** A year may pass in seconds where somebody tries it. */
+  clock?: () => number;
+}): Promise<TimePartitions & AsyncDisposable & { tend(): Promise<void> }> {
+  const { pool, table, retentionDays, log, clock = Date.now } = parts;
+  const months = createTimePartitions(pool, table, clock);
   const tend = async () => {
     try {
-      const now = Date.now();
+      const now = clock();
       await months.ensure([now, startOf(monthOf(now) + 1)]);
       for (const dropped of await dropExpired(pool, table, retentionDays, now)) log.info({ dropped }, "month dropped");
     } catch (error) {
@@ -54,6 +56,7 @@ export async function openMonths(parts: {
   await tending;
   return {
     ensure: months.ensure,
+    tend: () => (tending = tending.then(tend)),
     async [Symbol.asyncDispose]() {
       clearInterval(looking);
       await tending;
@@ -88,7 +91,11 @@ export async function dropExpired(
   return expired.map(({ name }) => name);
 }
 
-export function createTimePartitions(pool: Pick<Pool, "query">, table: GrowingTable): TimePartitions {
+export function createTimePartitions(
+  pool: Pick<Pool, "query">,
+  table: GrowingTable,
+  clock: () => number = Date.now,
+): TimePartitions {
   const made = new Set<number>();
   return {
     async ensure(timestampsMs) {
@@ -102,7 +109,7 @@ export function createTimePartitions(pool: Pick<Pool, "query">, table: GrowingTa
         if (!made.has(month)) missing.add(month);
       }
       for (const month of missing) {
-        if (month >= FIRST_MONTH && month <= monthOf(Date.now()) + MONTHS_AHEAD_MAX) await make(month);
+        if (month >= FIRST_MONTH && month <= monthOf(clock()) + MONTHS_AHEAD_MAX) await make(month);
         made.add(month);
       }
     },

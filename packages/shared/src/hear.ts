@@ -287,6 +287,7 @@ async function ownPartition<Decided>(
         await handler.refold?.({ ...known, messages: refolded });
         const again = refolded.filter(({ sequence }) => untoldOf.has(sequence));
         if (again.length > 0) await tellAgain((await handler.retell?.({ ...known, messages: again })) ?? []);
+        for (const { sequence } of again) untoldOf.delete(sequence);
       }
       if (heard.length === 0) {
         stall.ended();
@@ -335,7 +336,8 @@ async function ownPartition<Decided>(
       telling.catch(() => undefined);
     }
     await telling;
-    await markTold(database.pool, service, partition, kept);
+    // One that is given up before it was told again stays owed: the next owner reads of it here.
+    if (untoldOf.size === 0) await markTold(database.pool, service, partition, kept);
   } catch (error) {
     const isNobodysFault =
       isDatabaseTrouble(error) || error instanceof PositionLost || error instanceof NotYet || isBusTrouble(error);

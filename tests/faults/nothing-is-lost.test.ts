@@ -7,15 +7,20 @@
 import { createRandom } from "@calibration/models/random.ts";
 import { ensureStreams } from "@calibration/shared/bus.ts";
 import { requestTraining } from "@calibration/shared/training.ts";
-import { streams } from "@calibration/shared/topology.ts";
 import { randomBytes, randomUUID } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { expect, inject, it, onTestFailed } from "vitest";
+import { expect, it, onTestFailed } from "vitest";
 import { isAlive, openArena, openArenaPostgres, somePort, type Arena } from "../support/chaos/arena.ts";
-import { compareMaps, compareTables, countPublished, readTold, type Difference } from "../support/chaos/comparison.ts";
+import { compareMaps, countPublished, readTold, type Difference } from "../support/chaos/comparison.ts";
 import { createFaults, STREAM_SERVICES } from "../support/chaos/faults.ts";
 import { createSensors, keepSensors, startLoad, type Ledger } from "../support/chaos/load.ts";
+import {
+  accounted,
+  againstLedger,
+  keepEvidence,
+  runUndisturbed,
+  sealLog,
+  untilPassed,
+} from "../support/chaos/outcome.ts";
 import { WAIT_MS } from "../support/plant.ts";
 import { needsSpareTime } from "../support/time.ts";
 
@@ -62,9 +67,7 @@ it(
     await load.stop();
 
     await using admin = await arena.openAdmin();
-    // Nothing more is written to the log, so that its end is the same for everybody.
-    const { config } = await admin.manager.streams.info(streams.readings.name);
-    await admin.manager.streams.update(streams.readings.name, { ...config, sealed: true } as typeof config);
+    await sealLog(admin);
     await untilPassed(arena);
     await untilTrained(arena);
     const published = await countPublished(admin);
@@ -80,23 +83,12 @@ it(
     expect([...arena.pids].filter(isAlive), "processes left").toEqual([]);
     await arena.nats.running![Symbol.asyncDispose]();
 
-    await using calm = await openArena({ postgres, database: "undisturbed", natsFrom: arena.nats.directory });
-    onTestFailed(() => keepEvidence("undisturbed", calm));
-    await keepSensors(calm, sensors, validFrom);
-    await using calmAdmin = await calm.openAdmin();
-    for (const { name } of [streams.corrected, streams.events, streams.deadLetters])
-      await calmAdmin.manager.streams.delete(name);
-    await ensureStreams(calmAdmin, { partitions: PARTITIONS });
-    await Promise.all(STREAM_SERVICES.map((name) => calm.join(name)));
-    await untilPassed(calm);
-    await Promise.all(calm.members.map((member) => member.stop()));
-    const calmTold = await readTold(calmAdmin);
-
+    const calm = await runUndisturbed(arena, sensors, validFrom, PARTITIONS);
     const { lost, doubled } = await againstLedger(arena, load.ledger);
     const differing = [
-      ...(await compareTables(calm, arena)),
-      ...compareMaps("told", calmTold.byId, told.byId),
-      ...compareMaps("order of telling", calmTold.order, told.order),
+      ...calm.differing,
+      ...compareMaps("told", calm.told.byId, told.byId),
+      ...compareMaps("order of telling", calm.told.order, told.order),
       ...told.contradicted.map((id) => ({ where: "told twice", key: id, undisturbed: null, disturbed: null })),
     ];
     console.log(
@@ -158,82 +150,6 @@ async function untilTrained(arena: Arena): Promise<void> {
       message: "trained once",
     })
     .toBe(0);
-}
-
-/** Until every service stands at the end of every partition of the sealed log. */
-async function untilPassed(arena: Arena): Promise<void> {
-  await using admin = await arena.openAdmin();
-  const { state } = await admin.manager.streams.info(streams.readings.name, { subjects_filter: ">" });
-  const lasts = new Map<number, number>();
-  for (const subject of Object.keys(state.subjects ?? {})) {
-    const partition = Number(subject.split(".")[1]);
-    const last = await admin.manager.streams.getMessage(streams.readings.name, { last_by_subj: subject });
-    lasts.set(partition, Math.max(lasts.get(partition) ?? 0, last!.seq));
-  }
-  const behind = async () => {
-    const positions = await arena.query<{ service: string; partition: number; kept: number }>(
-      "select service, partition, kept::int8 from stream_positions",
-    );
-    return STREAM_SERVICES.flatMap((service) =>
-      [...lasts]
-        .filter(([partition, last]) => {
-          const position = positions.find((one) => one.service === service && one.partition === partition);
-          return (position?.kept ?? 0) < last;
-        })
-        .map(([partition]) => `${service} ${partition}`),
-    );
-  };
-  await expect
-    .poll(behind, { timeout: 2 * WAIT_MS, interval: 200, message: "everybody at the end of the log" })
-    .toEqual([]);
-}
-
-/** What ingest counted, over all partitions. */
-async function accounted(arena: Arena): Promise<number> {
-  const rows = await arena.query<{ n: number }>(
-    `select sum(value::int8)::int8 as n from stream_positions, jsonb_each_text(counters)
-      where service = 'ingest' and (key in ('kept', 'repeated') or key like 'dead/%')`,
-  );
-  return rows[0]!.n;
-}
-
-/** What was acknowledged, against what is kept. */
-async function againstLedger(arena: Arena, ledger: Ledger): Promise<{ lost: string[]; doubled: string[] }> {
-  const quality = ["good", "uncertain", "bad"];
-  const lost: string[] = [];
-  const doubled: string[] = [];
-  const readings = await arena.query<{ name: string; raw_value: number; quality: number; corrected: number }>(
-    `select concat(r.sensor_id, ' ', (extract(epoch from r.timestamp) * 1000)::int8) as name, r.raw_value, r.quality,
-       (select count(*)::int from corrected_readings c where c.sensor_id = r.sensor_id and c.timestamp = r.timestamp) as corrected
-      from readings r`,
-  );
-  const kept = new Map<string, (typeof readings)[number]>();
-  for (const row of readings) {
-    if (kept.has(row.name) || !ledger.owed.has(row.name)) doubled.push(`reading ${row.name}`);
-    kept.set(row.name, row);
-  }
-  for (const [name, owed] of ledger.owed) {
-    const row = kept.get(name);
-    if (row === undefined || row.raw_value !== owed.value || quality[row.quality] !== owed.quality)
-      lost.push(`reading ${name}`);
-    else if (row.corrected !== (owed.quality === "bad" ? 0 : 1)) lost.push(`corrected ${name}`);
-  }
-  const letters = new Map(
-    (await arena.query<{ payload: Buffer; reason: string }>("select payload, reason from dead_letters")).map(
-      ({ payload, reason }) => [payload.toString(), reason],
-    ),
-  );
-  for (const [payload, reason] of ledger.refused)
-    if (letters.get(payload) !== reason) lost.push(`dead letter ${payload}`);
-  for (const payload of letters.keys()) if (!ledger.refused.has(payload)) doubled.push(`dead letter ${payload}`);
-  return { lost: lost.slice(0, 20), doubled: doubled.slice(0, 20) };
-}
-
-/** What every service logged, in all its lives. */
-function keepEvidence(run: string, arena: Arena): void {
-  const directory = join(inject("localDirectory"), "evidence", run);
-  mkdirSync(directory, { recursive: true });
-  for (const member of arena.members) writeFileSync(join(directory, `${member.name}.log`), member.output());
 }
 
 function tableOf(parts: {

@@ -27,7 +27,12 @@ interface Beat {
   leaving?: boolean;
 }
 
-export async function openPresence(bus: Pick<Bus, "connection">, service: string): Promise<Presence> {
+/** @param isAble says whether this replica can work at all; while it cannot, it leaves its share to the others */
+export async function openPresence(
+  bus: Pick<Bus, "connection">,
+  service: string,
+  isAble: () => boolean = () => true,
+): Promise<Presence> {
   const replica = randomBytes(8).toString("hex");
   const subject = subjects.presence(service);
   const heard = new Map<string, number>();
@@ -59,13 +64,18 @@ export async function openPresence(bus: Pick<Bus, "connection">, service: string
   };
   beat();
   let lookedAt = performance.now();
+  let stoodBack = false;
   const beating = setInterval(() => {
     const now = performance.now();
     // While this process stood still it heard nobody: that time says nothing about the others.
     const stoodStillMs = now - lookedAt - BEAT_MS;
     if (stoodStillMs > BEAT_MS) for (const [other, at] of heard) heard.set(other, at + stoodStillMs);
     lookedAt = now;
-    beat();
+    const able = isAble();
+    // One that cannot reach PostgreSQL would only hold its partitions back.
+    if (!able) heard.delete(replica);
+    if (able || !stoodBack) beat(!able);
+    stoodBack = !able;
     expire(now);
     reckon();
   }, BEAT_MS);

@@ -7,7 +7,7 @@ import { endWithParent } from "./lifetime.ts";
 import { createLog, type Log } from "./log.ts";
 import { createStreamMetrics } from "./metrics.ts";
 import { openPresence, type Presence } from "./presence.ts";
-import { openWatch } from "./watch.ts";
+import { openWatch, type Watch } from "./watch.ts";
 
 export interface ServiceConfig {
   natsUrl: string;
@@ -24,6 +24,7 @@ export interface Plumbing extends AsyncDisposable {
   bus: Bus;
   database: Database;
   health: Health;
+  watch: Watch;
   stallMs: number;
 }
 
@@ -35,10 +36,10 @@ export async function openPlumbing(service: string, config: ServiceConfig): Prom
   const database = stack.use(await openDatabase(config.databaseUrl, { name: service, pipeline: true }));
   const bus = stack.use(await openBus({ ...config, name: service }));
   await untilStreams(bus);
-  stack.use(openWatch({ service, bus, databaseUrl: config.databaseUrl, report: health.report }));
+  const watch = stack.use(openWatch({ service, bus, databaseUrl: config.databaseUrl, report: health.report }));
   const opened = stack.move();
   const stallMs = config.stallSeconds * 1000;
-  return { bus, database, health, stallMs, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return { bus, database, health, watch, stallMs, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 export interface StreamService extends AsyncDisposable {
@@ -49,13 +50,13 @@ export interface StreamService extends AsyncDisposable {
 /** Joins the service's replicas and hears the partitions that fall to this one. */
 export async function openStreamService<Decided>(
   service: string,
-  { bus, database, health, stallMs }: Plumbing,
+  { bus, database, health, watch, stallMs }: Plumbing,
   log: Log,
   { open, keep }: Pick<HearingParts<Decided>, "open" | "keep">,
 ): Promise<StreamService> {
   await using stack = new AsyncDisposableStack();
   const metrics = createStreamMetrics(health.registry, service);
-  const presence = stack.use(await openPresence(bus, service));
+  const presence = stack.use(await openPresence(bus, service, () => watch.databaseAnswers()));
   const hearing = stack.use(
     await openHearing({ service, bus, database, presence, metrics, log, report: health.report, stallMs, open, keep }),
   );

@@ -13,13 +13,19 @@ const LOOK_AT_STREAMS_MS = 5_000;
 /** Longer than a busy server takes, shorter than a person's patience. */
 const ANSWER_MS_MAX = 10_000;
 
+export interface Watch extends AsyncDisposable {
+  /** Whether PostgreSQL did when it was last asked. */
+  databaseAnswers(): boolean;
+}
+
 export function openWatch(parts: {
   service: string;
   bus: Pick<Bus, "connection" | "manager">;
   databaseUrl: string;
   report(part: string, trouble: string | null): void;
-}): AsyncDisposable {
+}): Watch {
   const { bus, report } = parts;
+  let databaseAnswers = true;
   const pool = new pg.Pool({
     connectionString: parts.databaseUrl,
     max: 1,
@@ -39,6 +45,7 @@ export function openWatch(parts: {
     again(askStreams, LOOK_AT_STREAMS_MS),
   ]);
   return {
+    databaseAnswers: () => databaseAnswers,
     async [Symbol.asyncDispose]() {
       stop.abort();
       await looking;
@@ -63,9 +70,11 @@ export function openWatch(parts: {
   async function askDatabase(): Promise<void> {
     try {
       const { rows } = await pool.query<{ transaction_read_only: string }>("show transaction_read_only");
+      databaseAnswers = true;
       // A standby, or a server that was told to: it answers every question and keeps nothing.
       report("postgresql", rows[0]!.transaction_read_only === "on" ? "takes no writes" : null);
     } catch (error) {
+      databaseAnswers = false;
       if (!stop.signal.aborted) report("postgresql", `does not answer: ${(error as Error).message}`);
     }
   }

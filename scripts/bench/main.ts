@@ -10,6 +10,7 @@ import { isMet, tableOf, type Figure } from "./figure.ts";
 import { forestFigures } from "./forest.ts";
 import { latencyFigures } from "./latency.ts";
 import { memoryFigures, memoryOfAnomaly } from "./memory.ts";
+import { ownershipFigures } from "./ownership.ts";
 import { readFigures } from "./reads.ts";
 import { replicaFigures } from "./replicas.ts";
 import { LOCAL, openServers, type Servers } from "./site.ts";
@@ -19,7 +20,7 @@ import { trainingFigures } from "./training.ts";
 const USAGE = `npm run bench -- [--quick] [--only NAME,NAME] [--rounds N]
 
   --quick    short loads and one round, under two minutes: shows that everything runs, and roughly how fast
-  --only     of: ingest, platform, latency, replicas, sensors, memory, anomaly, forest, reads, training
+  --only     of: ingest, platform, latency, replicas, ownership, sensors, memory, anomaly, forest, reads, training
   --rounds   how often each figure and its reference are measured in turns (default 3)`;
 
 type Bench = (servers: Servers, quick: boolean, rounds: number) => Promise<Figure[]>;
@@ -28,6 +29,7 @@ const benches: Record<string, Bench> = {
   platform: platformFigures,
   latency: latencyFigures,
   replicas: replicaFigures,
+  ownership: ownershipFigures,
   sensors: manySensors,
   memory: memoryFigures,
   anomaly: memoryOfAnomaly,

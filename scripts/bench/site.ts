@@ -56,7 +56,7 @@ export interface Site extends AsyncDisposable {
   cpuSeconds(processes: readonly Process[]): number | null;
 }
 
-const somePort = async () => (await freePort(PORT_FIRST + (randomBytes(4).readUInt32BE() % PORTS))).port;
+export const somePort = async () => (await freePort(PORT_FIRST + (randomBytes(4).readUInt32BE() % PORTS))).port;
 
 export async function openServers(say: (text: string) => void): Promise<Servers> {
   await using stack = new AsyncDisposableStack();

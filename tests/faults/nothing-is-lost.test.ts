@@ -10,9 +10,15 @@ import { requestTraining } from "@calibration/shared/training.ts";
 import { randomBytes, randomUUID } from "node:crypto";
 import { expect, it, onTestFailed } from "vitest";
 import { isAlive, openArena, openArenaPostgres, somePort, type Arena } from "../support/chaos/arena.ts";
-import { compareMaps, countPublished, readTold, type Difference } from "../support/chaos/comparison.ts";
+import {
+  compareMaps,
+  countPublished,
+  readTold,
+  tablesForgotten,
+  type Difference,
+} from "../support/chaos/comparison.ts";
 import { createFaults, STREAM_SERVICES } from "../support/chaos/faults.ts";
-import { createSensors, keepSensors, startLoad, type Ledger } from "../support/chaos/load.ts";
+import { createSensors, keepSensors, refusePoison, startLoad, type Ledger, type Load } from "../support/chaos/load.ts";
 import {
   accounted,
   againstLedger,
@@ -24,7 +30,8 @@ import {
 import { WAIT_MS } from "../support/plant.ts";
 import { needsSpareTime } from "../support/time.ts";
 
-const PARTITIONS = 4;
+/** More than a service has connections. */
+const PARTITIONS = 8;
 /** The longest of all tests: where the others took longer than this, it would take an hour. */
 const SPARE_MINUTES_MAX = 12;
 /** The thirtieth of February. */
@@ -44,6 +51,8 @@ it(
     await using arena = await openArena({ postgres, database: "disturbed" });
     onTestFailed(() => keepEvidence("disturbed", arena));
     await keepSensors(arena, sensors, validFrom);
+    await refusePoison(arena);
+    expect(await tablesForgotten(arena)).toEqual([]);
     {
       await using admin = await arena.openAdmin();
       await ensureStreams(admin, { partitions: PARTITIONS });
@@ -63,7 +72,7 @@ it(
     const restUrl = `http://127.0.0.1:${restPort}`;
     const load = await startLoad(arena, { seed: SEED, sensors, restUrl, restToken: token });
 
-    const injected = await breakThings(arena, load.sensors, load.ledger);
+    const injected = await breakThings(arena, load);
     await load.stop();
 
     await using admin = await arena.openAdmin();
@@ -73,15 +82,17 @@ it(
     const published = await countPublished(admin);
     expect(await accounted(arena), "published = kept + repeats + dead-lettered").toBe(published);
     const members = [...arena.members];
-    for (const member of members) expect(await member.isReady(), `${member.name} is ready`).toBe(true);
+    for (const member of members) await member.untilReady();
     expect(
       members.filter((member) => !member.wasUnready).map((member) => member.name),
       "said that it could not work, while it could not",
     ).toEqual([]);
     const told = await readTold(admin);
-    await Promise.all(members.map((member) => member.stop()));
+    expect(await Promise.all(members.map((member) => member.stop()))).toEqual(members.map(() => 0));
     expect([...arena.pids].filter(isAlive), "processes left").toEqual([]);
+    const { pid: natsPid } = arena.nats.running!;
     await arena.nats.running![Symbol.asyncDispose]();
+    expect(isAlive(natsPid)).toBe(false);
 
     const calm = await runUndisturbed(arena, sensors, validFrom, PARTITIONS);
     const { lost, doubled } = await againstLedger(arena, load.ledger);
@@ -105,16 +116,12 @@ it(
 type Injected = Map<string, number>;
 
 /** Every fault once, in the seed's order; in the long form again and again. */
-async function breakThings(
-  arena: Arena,
-  sensors: Parameters<typeof createFaults>[0]["sensors"],
-  ledger: Ledger,
-): Promise<Injected> {
+async function breakThings(arena: Arena, load: Load): Promise<Injected> {
   const random = createRandom(SEED);
   const injected: Injected = new Map();
-  const faults = createFaults({ arena, sensors, random });
+  const faults = createFaults({ arena, load, random }).filter(({ isLong }) => isLong !== true || MINUTES > 0);
   const untilMs = Date.now() + MINUTES * 60_000;
-  await expect.poll(() => ledger.readings, { timeout: WAIT_MS }).toBeGreaterThan(500);
+  await expect.poll(() => load.ledger.readings, { timeout: WAIT_MS }).toBeGreaterThan(500);
   await using admin = await arena.openAdmin();
   do {
     for (const fault of faults.toSorted(() => random.float() - 0.5)) {

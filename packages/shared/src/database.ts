@@ -18,7 +18,8 @@ const FIRST_ANSWER_MS_MAX = 180_000;
 const FIRST_ANSWER_PAUSE_MS = 500;
 /** No statement takes so long; a connection that a firewall has forgotten answers never, and TCP alone notices after 15 minutes. */
 const ANSWER_MS_MAX = 180_000;
-const POOL_SIZE = 6;
+/** Of one service; its watch has one more. */
+export const POOL_SIZE = 6;
 
 // A bigint column holds stream sequences and counts, all far below 2^53.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);

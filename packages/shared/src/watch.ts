@@ -37,6 +37,7 @@ export function openWatch(parts: {
   pool.on("error", () => undefined);
   pool.on("connect", (client) => client.on("error", () => undefined));
 
+  let breaks = 0;
   const stop = new AbortController();
   void followConnection();
   const looking = Promise.all([
@@ -56,7 +57,9 @@ export function openWatch(parts: {
   /** The client notices a broken connection at once; what it does not notice is a server that is frozen. */
   async function followConnection(): Promise<void> {
     for await (const status of bus.connection.status()) {
-      if (status.type === "disconnect") report("nats", "the connection is broken");
+      if (status.type !== "disconnect") continue;
+      breaks++;
+      report("nats", "the connection is broken");
     }
   }
 
@@ -80,11 +83,14 @@ export function openWatch(parts: {
   }
 
   async function askStreams(): Promise<void> {
+    const before = breaks;
     try {
       for (const { name } of Object.values(streams)) await bus.manager.streams.info(name);
       report("jetstream", null);
     } catch (error) {
-      if (!stop.signal.aborted) report("jetstream", `does not answer: ${(error as Error).message}`);
+      // A question that the break of a connection swallowed says nothing of how it is now.
+      if (!stop.signal.aborted && breaks === before)
+        report("jetstream", `does not answer: ${(error as Error).message}`);
     }
   }
 

@@ -6,12 +6,15 @@ import { expect } from "vitest";
 import { WAIT_MS, type ServiceName } from "../plant.ts";
 import type { Trap } from "../proxy.ts";
 import type { Arena, Member } from "./arena.ts";
-import type { LoadSensor } from "./load.ts";
+import { POOL_SIZE } from "@calibration/shared/database.ts";
+import { POISON, type Load } from "./load.ts";
 
 export interface Fault {
   name: string;
   /** How often it struck. */
   strike(): Promise<number>;
+  /** In the long form only: by itself another test shows it. */
+  isLong?: true;
 }
 
 export const STREAM_SERVICES = ["ingest", "anomaly", "drift", "calibration"] as const satisfies ServiceName[];
@@ -39,10 +42,11 @@ export const MOMENTS: Readonly<Record<string, { line: "postgres" | "nats"; trap:
 const TELLS_OFTEN: readonly string[] = ["ingest", "calibration"];
 const UNREADY_TOO_SHORT_MS = 500;
 const SESSION_ENDS_MS = 50;
+const FROZEN_MS = 30_000;
 const REFUSALS_IN_A_ROW = 6;
 
-export function createFaults(parts: { arena: Arena; sensors: readonly LoadSensor[]; random: Random }): Fault[] {
-  const { arena, random } = parts;
+export function createFaults(parts: { arena: Arena; load: Load; random: Random }): Fault[] {
+  const { arena, load, random } = parts;
   const find = (name: string): Member => arena.members.find((member) => member.name === name)!;
   const stream = () => STREAM_SERVICES.map(find);
   const each = async (members: readonly Member[], work: (member: Member) => Promise<void>) => {
@@ -139,8 +143,10 @@ export function createFaults(parts: { arena: Arena; sensors: readonly LoadSensor
       name: "PostgreSQL frozen",
       async strike() {
         arena.postgres.freeze();
+        const thaws = pause(FROZEN_MS);
         try {
           await each(arena.members, (member) => member.untilUnready());
+          await thaws;
         } finally {
           arena.postgres.thaw();
         }
@@ -171,6 +177,40 @@ export function createFaults(parts: { arena: Arena; sensors: readonly LoadSensor
     {
       name: "no connection left in PostgreSQL",
       strike: () => withoutConnections(arena, stream()),
+    },
+    {
+      name: "a service's own connections all wait",
+      strike: () => fullPools(arena, stream()),
+    },
+    {
+      name: "a reading that PostgreSQL refuses",
+      isLong: true,
+      async strike() {
+        await untilGivenUp(arena, await load.poison(pick(load.sensors)));
+        return 1;
+      },
+    },
+    {
+      name: "a reading that ends whoever writes it",
+      isLong: true,
+      async strike() {
+        const struck = ["ingest", "calibration"].map(find);
+        for (const member of struck)
+          member.postgres.setTrap({
+            direction: "up",
+            bytes: POISON,
+            passes: false,
+            stays: true,
+            strike: () => member.kill(),
+          });
+        try {
+          await untilGivenUp(arena, await load.poison(pick(load.sensors)));
+        } finally {
+          for (const member of struck) member.postgres.setTrap(null);
+        }
+        await each(struck, (member) => member.untilReady());
+        return struck.length;
+      },
     },
     {
       name: "deadlock",
@@ -210,6 +250,59 @@ async function withoutConnections(arena: Arena, members: readonly Member[]): Pro
   }
   await Promise.all(members.map((member) => member.untilReady()));
   return members.length;
+}
+
+/**
+ * A stranger holds every position while the services ask for theirs: each partition takes a connection and waits, until
+ * the pool has none left.
+ */
+async function fullPools(arena: Arena, members: readonly Member[]): Promise<number> {
+  const stranger = new pg.Client({ connectionString: arena.databaseUrl });
+  stranger.on("error", () => undefined);
+  await stranger.connect();
+  try {
+    await stranger.query("begin");
+    await stranger.query("select 1 from stream_positions order by service, partition for update");
+    // They open their partitions anew.
+    for (const member of members) member.postgres.cut();
+    for (const member of members) member.postgres.mend();
+    await Promise.all(
+      members.map(async ({ name }) => {
+        const waiting = async () =>
+          (
+            await arena.query<{ n: number }>(
+              "select count(*)::int as n from pg_stat_activity where application_name = $1 and wait_event_type = 'Lock'",
+              [name],
+            )
+          )[0]!.n;
+        await expect.poll(waiting, { timeout: WAIT_MS, interval: 20 }).toBe(POOL_SIZE);
+      }),
+    );
+    await Promise.all(members.map((member) => member.untilUnready()));
+  } finally {
+    await stranger.query("rollback").catch(() => undefined);
+    await stranger.end();
+  }
+  await Promise.all(members.map((member) => member.untilReady()));
+  return members.length;
+}
+
+/** Until the two services that write a reading down have both given it up. */
+async function untilGivenUp(arena: Arena, payload: string): Promise<void> {
+  await expect
+    .poll(
+      async () =>
+        (
+          await arena
+            .query<{ n: number }>(
+              "select count(*)::int as n from dead_letters where reason = 'processing_failed' and payload = $1",
+              [Buffer.from(payload)],
+            )
+            .catch(() => [{ n: 0 }])
+        )[0]!.n,
+      { timeout: 2 * WAIT_MS, interval: 200, message: "given up by ingest and by calibration" },
+    )
+    .toBe(2);
 }
 
 /** A stranger holds what ingest needs next and then asks for what ingest holds; PostgreSQL ends ingest's transaction. */

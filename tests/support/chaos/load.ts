@@ -34,6 +34,8 @@ export interface Ledger {
 export interface Load {
   sensors: readonly LoadSensor[];
   ledger: Ledger;
+  /** Lets the sensor say a reading that nobody can keep, and returns its payload once it is acknowledged. */
+  poison(sensor: LoadSensor): Promise<string>;
   /** Ends when all that was begun is acknowledged. */
   stop(): Promise<void>;
 }
@@ -48,6 +50,20 @@ const PACE_MS = 60;
 const DAY_MS = 86_400_000;
 /** An array of a series that has caught up with the clock would run minutes ahead of it, and be refused with reason. */
 const ARRAY_MAX = 12;
+
+/** Which value PostgreSQL refuses, as it is written in a statement, and as the payload spells it. */
+export const POISON = "7654321.125";
+const POISON_SPELT = "76543211.25e-1";
+
+/** In both databases, so that both runs refuse the same. */
+export async function refusePoison(arena: Arena): Promise<void> {
+  await arena.query(`create function refuse_poison() returns trigger language plpgsql as $$
+    begin if new.raw_value = ${POISON} then raise exception 'refused'; end if; return new; end $$`);
+  for (const table of ["readings", "corrected_readings"])
+    await arena.query(
+      `create trigger refuse_poison before insert on ${table} for each row execute function refuse_poison()`,
+    );
+}
 
 export function createSensors(seed: number, nowMs: number): LoadSensor[] {
   const random = createRandom(seed, 1);
@@ -129,6 +145,8 @@ function createSeries(sensor: LoadSensor, random: Random) {
   };
   return {
     timeMs: () => sensor.beginsMs + index * sensor.stepMs,
+    /** The next one's instant, for something else than a reading. */
+    instant: () => new Date(sensor.beginsMs + index++ * sensor.stepMs).toISOString(),
     next,
     /** One that is passed over now, to come late. */
     hold: () => void held.push(next()),
@@ -186,6 +204,7 @@ export async function startLoad(
     if (!ledger.owed.has(name)) ledger.owed.set(name, { value: item.value, quality: item.quality ?? "good" });
   };
 
+  const poisons = new Map<number, { resolve(payload: string): void }>();
   const run = async (sensor: LoadSensor): Promise<void> => {
     const random = createRandom(seed, sensor.id);
     const series = createSeries(sensor, random);
@@ -200,6 +219,13 @@ export async function startLoad(
       await publish(on, text, readings);
     };
     for (let n = 0; !stop.signal.aborted; n++) {
+      const asked = poisons.get(sensor.id);
+      if (asked !== undefined) {
+        poisons.delete(sensor.id);
+        const text = `{"value": ${POISON_SPELT}, "timestamp": "${series.instant()}", "mark": "${sensor.id}-${n}"}`;
+        await refuse(text, "processing_failed");
+        asked.resolve(text);
+      }
       const drawn = random.integer(100);
       const late = series.late();
       const repeat = series.repeat();
@@ -248,6 +274,7 @@ export async function startLoad(
   return {
     sensors,
     ledger,
+    poison: (sensor) => new Promise((resolve) => poisons.set(sensor.id, { resolve })),
     async stop() {
       stop.abort();
       await running;

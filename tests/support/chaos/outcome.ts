@@ -8,7 +8,7 @@ import { WAIT_MS } from "../plant.ts";
 import { openArena, type Arena } from "./arena.ts";
 import { compareTables, readTold, type Difference, type Told } from "./comparison.ts";
 import { STREAM_SERVICES } from "./faults.ts";
-import { keepSensors, type Ledger, type LoadSensor } from "./load.ts";
+import { keepSensors, refusePoison, type Ledger, type LoadSensor } from "./load.ts";
 
 /** Nothing more is written to the log, so that its end is the same for everybody. */
 export async function sealLog(admin: Bus): Promise<void> {
@@ -33,6 +33,7 @@ export async function runUndisturbed(
   });
   onTestFailed(() => keepEvidence("undisturbed", calm));
   await keepSensors(calm, sensors, validFrom);
+  await refusePoison(calm);
   await using admin = await calm.openAdmin();
   for (const { name } of [streams.corrected, streams.events, streams.deadLetters])
     await admin.manager.streams.delete(name);

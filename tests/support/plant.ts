@@ -180,6 +180,8 @@ async function startService(
       DATABASE_URL: parts.databaseUrl,
       LOG_LEVEL: "debug",
       STOP_WITH_PARENT: "1",
+      // What is trained is what a test asks for, also when the hour strikes meanwhile.
+      TRAINER_SCHEDULE: "",
       ...parts.env,
     },
   });

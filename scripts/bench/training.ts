@@ -37,7 +37,7 @@ async function rateOfTrainers(site: Site, replicas: number): Promise<number> {
   const { pool } = site.database;
   for (const table of ["model_artifacts", "model_promotions", "training_runs"]) await pool.query(`truncate ${table}`);
   const trainers = await Promise.all(
-    Array.from({ length: replicas }, () => site.start("trainer", { env: { TRAINER_SCHEDULE: "" } })),
+    Array.from({ length: replicas }, () => site.start("trainer", { env: { TRAINER_SCHEDULE: "never" } })),
   );
   await secondsOf(
     site,

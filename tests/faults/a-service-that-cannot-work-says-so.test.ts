@@ -36,7 +36,7 @@ it("six services are at work", async () => {
   await keepSensors(arena, [SENSOR], new Date(Date.now() - 60_000));
   const restPort = await somePort();
   restUrl = `http://127.0.0.1:${restPort}`;
-  const env = { STALL_SECONDS, TRAINER_SCHEDULE: "", PORT: String(restPort) };
+  const env = { STALL_SECONDS, TRAINER_SCHEDULE: "never", PORT: String(restPort) };
   await Promise.all([
     ...STREAM_SERVICES.map((name) => arena.join(name, env)),
     arena.join("trainer", env),

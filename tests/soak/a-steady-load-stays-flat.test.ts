@@ -70,7 +70,7 @@ it(
     const env = { NODE_OPTIONS: `--import ${join(ROOT, "scripts/bench/gc-often.ts")}` };
     await Promise.all([
       ...STREAM_SERVICES.map((name) => arena.join(name, env)),
-      arena.join("trainer", { ...env, TRAINER_SCHEDULE: "" }),
+      arena.join("trainer", { ...env, TRAINER_SCHEDULE: "never" }),
       arena.join("gateway", {
         ...env,
         PORT: String(restPort),

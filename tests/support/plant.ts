@@ -181,7 +181,7 @@ async function startService(
       LOG_LEVEL: "debug",
       STOP_WITH_PARENT: "1",
       // What is trained is what a test asks for, also when the hour strikes meanwhile.
-      TRAINER_SCHEDULE: "",
+      TRAINER_SCHEDULE: "never",
       ...parts.env,
     },
   });

@@ -13,13 +13,14 @@ import type pg from "pg";
 const SAME_HOUR = "30 minutes";
 
 export function openSchedule(parts: {
-  pattern: string;
+  /** Null: never. */
+  pattern: string | null;
   maxAgeDays: number;
   pool: pg.Pool;
   bus: Pick<Bus, "jetstream">;
   log: Log;
 }): Disposable {
-  if (parts.pattern === "") return { [Symbol.dispose]: () => undefined };
+  if (parts.pattern === null) return { [Symbol.dispose]: () => undefined };
   const job = new Cron(parts.pattern, { protect: true, unref: true, timezone: "UTC" }, () => check(parts));
   return { [Symbol.dispose]: () => job.stop() };
 }

@@ -3,6 +3,7 @@
  * same run on the same rows. Ratios are reference / ours: above 1, ours is faster.
  */
 import { rankCorrelation } from "@calibration/models/evaluation/faults.ts";
+import { areaUnderCurve, COLUMNS, makeReadings } from "@calibration/models/evaluation/forest.ts";
 import {
   decodeIsolationForest,
   encodeIsolationForest,
@@ -10,7 +11,6 @@ import {
   scoreReading,
   scoreRows,
 } from "@calibration/models/isolation-forest.ts";
-import { createRandom } from "@calibration/models/random.ts";
 import { IsolationForest as MlIsolationForest } from "ml-isolation-forest";
 import { spawnSync } from "node:child_process";
 
@@ -19,12 +19,10 @@ const SCORED = 100_000;
 /** The best of them counts, here and there: whatever else the machine does makes a round slower, never faster (as Python's timeit says). */
 const ROUNDS = 15;
 const ROUNDS_OF_SLOW = 5;
-const COLUMNS = 3;
 /** One seed is luck: the areas under the curve are compared over so many, on fewer rows. */
 const SEEDS = 20;
 const FITTED_BY_SEED = 1_000;
 const SCORED_BY_SEED = 20_000;
-const ANOMALOUS_SHARE = 0.02;
 const PYTHON_MS_MAX = 300_000;
 const PYTHONS = ["python3", "/usr/bin/python3"];
 
@@ -140,47 +138,6 @@ function timed(run: () => unknown): number {
   return Math.min(...times);
 }
 
-/** A reading a minute with a daily rhythm; 2 % of them gross or slight spikes, drop-outs, or right for another time of the day. */
-function makeReadings(count: number, seed: number): { rows: Float64Array; labels: boolean[] } {
-  const random = createRandom(seed);
-  const rows = new Float64Array(count * COLUMNS);
-  const labels: boolean[] = [];
-  for (let i = 0; i < count; i++) {
-    const hour = Math.floor(i / 60) % 24;
-    const weekday = Math.floor(i / 1440) % 7;
-    const usualAt = (h: number): number => 20 + 5 * Math.sin((h / 24) * 2 * Math.PI) - (weekday >= 5 ? 2 : 0);
-    let value = usualAt(hour) + random.normal();
-    const anomalous = random.float() < ANOMALOUS_SHARE;
-    if (anomalous) {
-      const kind = random.integer(4);
-      if (kind === 0) value += (random.float() < 0.5 ? -1 : 1) * (8 + 8 * random.float());
-      else if (kind === 1) value += (random.float() < 0.5 ? -1 : 1) * (4 + 2 * random.float());
-      else if (kind === 2) value = 0;
-      else value = usualAt(hour + 12) + random.normal();
-    }
-    labels.push(anomalous);
-    rows.set([value, hour, weekday], i * COLUMNS);
-  }
-  return { rows, labels };
-}
-
 function toTable(rows: Float64Array): number[][] {
   return Array.from({ length: rows.length / COLUMNS }, (_, i) => [...rows.subarray(i * COLUMNS, (i + 1) * COLUMNS)]);
-}
-
-/** The chance that an anomalous reading scores above a usual one; ties count half. */
-function areaUnderCurve(values: readonly number[], labels: readonly boolean[]): number {
-  const order = values.map((_, i) => i).sort((a, b) => values[a]! - values[b]!);
-  let usual = 0;
-  let wins = 0;
-  for (let from = 0; from < order.length;) {
-    let to = from;
-    while (to < order.length && values[order[to]!] === values[order[from]!]) to++;
-    const tied = order.slice(from, to);
-    const strange = tied.filter((i) => labels[i]).length;
-    wins += strange * (usual + (tied.length - strange) / 2);
-    usual += tied.length - strange;
-    from = to;
-  }
-  return wins / usual / (order.length - usual);
 }

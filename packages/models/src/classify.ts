@@ -1,6 +1,7 @@
 /**
  * What kind of anomaly is it, and how grave? Deterministic rules on the residual from the hour's usual value, made for this platform.
- * Measured on 300 injected faults with seeds the rules were not tuned on: 98 % of the types right 24 readings after the alarm.
+ * Measured on injected faults with seeds the rules were not tuned on, 24 readings after the alarm: 97 % of the types right on made
+ * signals, 93 % on recorded ones.
  */
 import { MAD_TO_SIGMA, median, medianAbsoluteDeviation, quantile } from "./statistics.ts";
 

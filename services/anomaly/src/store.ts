@@ -32,7 +32,7 @@ export async function findAttentions(pool: Queryable, sensorIds: readonly number
   return new Map(found.rows.map((row) => [row.sensor_id, row.body]));
 }
 
-/** Of the memories, so many are read at once: about 6 MB. */
+/** Of the memories, so many are read at once: about 8 MB. */
 const MEMORIES_AT_ONCE = 100;
 
 export async function findMemories(

@@ -71,7 +71,7 @@ describe("injected faults", () => {
         own.map(({ size }) => size),
         own.map(({ deviations }) => deviations[1]!),
       );
-      expect(r, type).toBeGreaterThanOrEqual(floor);
+      expect(r).toBeGreaterThanOrEqual(floor);
     }
   });
 });

@@ -13,7 +13,8 @@ import {
 import { createRandom } from "@calibration/models/random.ts";
 import { parseMessage } from "@calibration/shared/reading.ts";
 import fc from "fast-check";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
@@ -23,6 +24,10 @@ import { strangePayload, strangeString } from "./support/strange.ts";
 const CASES = Number(process.env["CHAOS_CASES"] ?? 2_000);
 /** A file a case, or a model a case, costs a hundred payloads. */
 const COSTLY_CASES = Math.ceil(CASES / 20);
+/** 200 MB in the long form. */
+const LARGE_MEGABYTES = process.env["CHAOS_CASES"] === undefined ? 20 : 200;
+const GROWTH_MEGABYTES_MAX = 60;
+const MEGABYTE = 1024 ** 2;
 const STORED_MS = Date.UTC(2026, 0, 2);
 
 it("a payload never throws, and nothing in it is dropped silently", () => {
@@ -85,6 +90,36 @@ it("each row of a strange file is a reading or a problem with its line, or the f
       }),
       { numRuns: COSTLY_CASES },
     );
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+it("a file takes the same memory whatever its size", () => {
+  const directory = mkdtempSync(join(tmpdir(), "large-"));
+  const peakOf = (megabytes: number): { rows: number; peak: number } => {
+    const file = join(directory, `${megabytes}.csv`);
+    const lines = Array.from({ length: 30_000 }, (_, n) => `"2026-01-01T00:00:00.000Z",${n / 7},"a note, quoted"\r\n`);
+    const block = lines.join("");
+    writeFileSync(file, "\uFEFFtimestamp,value,note\r\n");
+    for (let written = 0; written < megabytes * MEGABYTE; written += block.length) appendFileSync(file, block);
+    const source = `
+      const { csvReadings } = await import(${JSON.stringify(new URL("../scripts/local/csv.ts", import.meta.url).href)});
+      let rows = 0;
+      for await (const row of csvReadings(${JSON.stringify(file)}, { timestamp: "timestamp", value: "value" })) rows += "value" in row ? 1 : NaN;
+      console.log(JSON.stringify({ rows, peak: process.resourceUsage().maxRSS / 1024 }));`;
+    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", source], {
+      encoding: "utf8",
+    });
+    if (stdout === "") throw new Error(stderr);
+    return JSON.parse(stdout) as { rows: number; peak: number };
+  };
+  try {
+    const small = peakOf(LARGE_MEGABYTES / 10);
+    const large = peakOf(LARGE_MEGABYTES);
+    expect(large.rows).toBeGreaterThan(5 * small.rows);
+    // The collector takes its time: what is read ten times as long may leave a little more lying about.
+    expect(large.peak - small.peak).toBeLessThan(GROWTH_MEGABYTES_MAX);
   } finally {
     rmSync(directory, { recursive: true });
   }

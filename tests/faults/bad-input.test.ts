@@ -43,7 +43,7 @@ it("whatever is published is kept, a repeat, or a dead letter, and ends no servi
   const services: RunningService[] = [];
   for (const name of HEARS) services.push(await plant.start(name));
   const sensor = await plant.aSensor({ id: 1, key: "odd" });
-  const payloads = fc.sample(strangePayload, { numRuns: CASES, seed: SEED });
+  const payloads = [...fc.sample(strangePayload, { numRuns: CASES, seed: SEED }), ...largePayloads()];
   const claimed = payloads.reduce((sum, payload) => sum + claims(payload), 0);
   // Tokens that are none of ours are a dead letter too, by their own reason.
   const nameOf = (n: number) =>
@@ -75,6 +75,22 @@ it("whatever is published is kept, a repeat, or a dead letter, and ends no servi
   ).toEqual([]);
   for (const service of services) expect(service.process.exitCode).toBeNull();
 });
+
+/** Ten thousand with one that is none among them, and those that are just small enough, just too large, and much too large. */
+function largePayloads(): Uint8Array[] {
+  const many: unknown[] = Array.from({ length: 10_000 }, (_, n) => ({
+    value: n % 50,
+    timestamp: 1_700_000_000_000 + n,
+  }));
+  many[5_000] = { value: "hot" };
+  const padded = (bytes: number) => {
+    const start = '{"value": 1, "timestamp": 1710000000000, "note": "';
+    return `${start}${"x".repeat(bytes - start.length - 2)}"}`;
+  };
+  return [JSON.stringify(many), ...[1024 ** 2, 1024 ** 2 + 1, 7 * 1024 ** 2].map(padded)].map((text) =>
+    Buffer.from(text),
+  );
+}
 
 /** How many readings a payload claims to carry; what cannot be read counts as one. */
 function claims(payload: Uint8Array): number {

@@ -8,6 +8,8 @@ import { createRandom } from "@calibration/models/random.ts";
 import { ensureStreams } from "@calibration/shared/bus.ts";
 import { requestTraining } from "@calibration/shared/training.ts";
 import { randomBytes, randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it, onTestFailed } from "vitest";
 import { isAlive, openArena, openArenaPostgres, somePort, type Arena } from "../support/chaos/arena.ts";
 import {
@@ -85,6 +87,7 @@ it(
       members.filter((member) => !member.wasUnready).map((member) => member.name),
       "said that it could not work, while it could not",
     ).toEqual([]);
+    expect(secretsTold(arena, [token, new URL(postgres.url).password])).toEqual([]);
     const told = await readTold(admin);
     expect(await Promise.all(members.map((member) => member.stop()))).toEqual(members.map(() => 0));
     expect([...arena.pids].filter(isAlive), "processes left").toEqual([]);
@@ -110,6 +113,19 @@ it(
   },
   MINUTES > 0 ? MINUTES * 60_000 * 2 + 1_200_000 : 1_800_000,
 );
+
+/** What nobody may find in a log: which of the secrets stand in which one. */
+function secretsTold(arena: Arena, tokens: readonly string[]): string[] {
+  const secrets = [...tokens, ...Object.values(arena.nats.users), ...Object.values(arena.postgres.passwords)];
+  const logs = [
+    ...arena.members.map((member) => ({ name: member.name, text: member.output() })),
+    { name: "nats-server", text: readFileSync(join(arena.nats.directory, "nats.log"), "utf8") },
+  ];
+  expect(secrets.length).toBeGreaterThan(12);
+  return logs.flatMap(({ name, text }) =>
+    secrets.filter((secret) => text.includes(secret)).map((secret) => `${name} tells ${secret}`),
+  );
+}
 
 type Injected = Map<string, number>;
 

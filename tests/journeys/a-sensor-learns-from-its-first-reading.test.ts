@@ -49,6 +49,11 @@ it("each stage of what a new sensor can be judged by is told, from its first rea
   ]);
   await upTo(9);
   await isAt("watchers", 9);
+  expect((await ask("POST", "/api/enhanced-anomaly-detection/", { sensor_id: 1, value: 90 })).body).toMatchObject({
+    method: "threshold",
+    fallback_reason: "insufficient_history",
+    results: [{ is_anomaly: false, score: null, severity: null, expected: null }],
+  });
   await upTo(10);
   await isAt("threshold", 10);
   await upTo(40);

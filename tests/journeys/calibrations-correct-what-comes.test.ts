@@ -109,6 +109,29 @@ it("a bad entry does not bend the line, and is named by its time; each corrected
   });
 });
 
+it("what a model is worth is measured on calibrations it has not seen; of a sensor that is right there is nothing to say", async () => {
+  const [off, right] = [await aSensor(4), await aSensor(5)];
+  await calibrated(off, RAWS, (raw, n) => raw + 3 + 0.1 * Math.sin(n * 5));
+  await calibrated(right, RAWS, (raw) => raw);
+  const { model } = await train(4);
+  expect(model.params.form).toBe("offset");
+  const { rmse_before: before, rmse_after: after, improvement } = model.metrics;
+  expect(before).toBeCloseTo(3, 0);
+  expect(after).toBeLessThan(0.15);
+  expect(improvement).toBeCloseTo(1 - after / before, 9);
+  expect((await train(5)).model).toMatchObject({
+    params: { form: "identity", remarks: [] },
+    metrics: {
+      rmse_before: 0,
+      rmse_after: 0,
+      improvement: null,
+      reason: "the raw values were already right",
+      samples: 12,
+    },
+  });
+  expect(await correct(5, 21)).toMatchObject({ corrected_value: 21, method: "identity", model_version: 1 });
+});
+
 it("beyond what was calibrated a bent sensor is followed along its tangent, and every answer says so", async () => {
   const sensor = await aSensor(2);
   const truth = (raw: number): number => 5 + raw + 0.02 * raw * raw;

@@ -80,7 +80,7 @@ describe("a model", () => {
     });
     expect((await analytics()).anomaly_detection_rate).toMatchObject({
       value: null,
-      reason: "no anomaly model had enough held-out data to be measured",
+      reason: "the hold-out has 2 readings, and 10 are needed",
     });
   });
 

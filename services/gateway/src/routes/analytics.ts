@@ -66,10 +66,15 @@ export function analyticsRoutes(scope: FastifyInstance, { pool, bus }: Parts): v
 const VISIBLE = "($1::text[] is null or sensor_id in (select id from sensors where site = any($1)))";
 
 async function modelQuality(pool: pg.Pool, sites: string[] | null): Promise<Record<string, Figure>> {
-  const { rows } = await pool.query<{ model_type: string; value: number | null; samples: number; models: number }>(
+  const { rows } = await pool.query<{
+    model_type: string;
+    value: number | null;
+    samples: number;
+    reason: string | null;
+  }>(
     `
     select model_type, avg(case model_type when 'anomaly' then (metrics->>'recall')::float8 when 'drift' then (metrics->>'skill')::float8 else (metrics->>'improvement')::float8 end) as value,
-           coalesce(sum((metrics->>'samples')::float8), 0)::int as samples, count(*)::int as models
+           coalesce(sum((metrics->>'samples')::float8), 0)::int as samples, mode() within group (order by metrics->>'reason') as reason
       from model_artifacts where current and ${VISIBLE} group by model_type`,
     [sites],
   );
@@ -81,7 +86,7 @@ async function modelQuality(pool: pg.Pool, sites: string[] | null): Promise<Reco
         ? null
         : row === undefined
           ? `no ${type} model has been trained`
-          : `no ${type} model had enough held-out data to be measured`;
+          : (row.reason ?? `no ${type} model could be measured`);
     return { value, unit, measured_on: measuredOn, samples: row?.samples ?? 0, reason };
   };
   return {

@@ -1,7 +1,7 @@
 /** A small uPlot in our colours, for charts that are looked at and not moved in. */
 import { useLayoutEffect } from "react";
 import type uPlot from "uplot";
-import { TIME_TICKS } from "./time-ticks.ts";
+import { TIME_TICKS, tickText } from "./ticks.ts";
 import { looksOf, usePlot } from "./use-plot.ts";
 
 const HOUR_S = 3_600;
@@ -47,11 +47,14 @@ function optionsOf(
 ): Omit<uPlot.Options, "width" | "height"> {
   const { colour, axis } = looksOf(element);
   return {
-    padding: [12, 12, 0, 0],
+    padding: [12, 24, 0, 0],
     legend: { show: false },
     cursor: { show: false },
     scales: { x: isTime ? { time: true, range: ({ data }) => timeRange(data[0]) } : { time: false } },
-    axes: [isTime ? { ...axis, values: TIME_TICKS } : { ...axis, label: x, size: 34 }, { ...axis, label: y, size: 60 }],
+    axes: [
+      isTime ? { ...axis, values: TIME_TICKS } : { ...axis, label: x, size: 34, values: written },
+      { ...axis, label: y, size: 60, values: written },
+    ],
     series: [
       {},
       ...series.map(({ label, colour: name, dots = false, dashed = false }): uPlot.Series => ({
@@ -59,6 +62,7 @@ function optionsOf(
         stroke: colour(name),
         width: 2,
         spanGaps: true,
+        pxAlign: 0,
         ...(dots
           ? {
               paths: () => null,
@@ -70,6 +74,8 @@ function optionsOf(
     ],
   };
 }
+
+const written = (_: uPlot, ticks: number[]): string[] => ticks.map((tick) => tickText(tick, ticks));
 
 /** From the first time to the last. A moment alone would be shown amid years: it is given the day that ends with it. */
 function timeRange(times: ArrayLike<number>): [number, number] {

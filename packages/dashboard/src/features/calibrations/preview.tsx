@@ -19,6 +19,9 @@ const DAY: readonly PlotSeries[] = [
   { label: "measured", colour: "--series-raw" },
   { label: "corrected", colour: "--series-corrected" },
 ];
+/** Too few readings for a line that anybody would see. */
+const LONE_DAY: readonly PlotSeries[] = DAY.map((one) => ({ ...one, dots: true }));
+const LONE_MAX = 3;
 
 export function Preview({
   unit,
@@ -67,7 +70,7 @@ export function Preview({
           <figcaption>
             <ul className="legend" aria-label="The fit">
               <li className="key-corrected">the fit</li>
-              <li className="key-raw key-dot">earlier calibrations</li>
+              {earlier.length > 0 && <li className="key-raw key-dot">earlier calibrations</li>}
               {reference !== null && <li className="key-alarm key-dot">this one</li>}
             </ul>
           </figcaption>
@@ -93,7 +96,7 @@ export function Preview({
             x=""
             y={unit}
             isTime
-            series={DAY}
+            series={day.length <= LONE_MAX ? LONE_DAY : DAY}
             data={corrected}
           />
         </figure>

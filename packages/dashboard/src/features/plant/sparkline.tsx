@@ -76,9 +76,12 @@ export function pathOf(points: readonly Point[], low: number, high: number, nowM
     high === low ? HEIGHT / 2 : HEIGHT - EDGE - ((value - low) / (high - low)) * (HEIGHT - 2 * EDGE);
   return points
     .map(([ms, value], index) => {
-      const before = points[index - 1];
-      const move = before === undefined || ms - before[0] > GAP_MS ? "M" : "L";
-      return `${move}${x(ms).toFixed(1)} ${y(value).toFixed(1)}`;
+      const isBroken = (a: Point | undefined, b: Point | undefined) =>
+        a === undefined || b === undefined || b[0] - a[0] > GAP_MS;
+      const begins = isBroken(points[index - 1], points[index]);
+      // An hour without neighbours is a dot: a line of no length, with round ends.
+      const isAlone = begins && isBroken(points[index], points[index + 1]);
+      return `${begins ? "M" : "L"}${x(ms).toFixed(1)} ${y(value).toFixed(1)}${isAlone ? "h0.1" : ""}`;
     })
     .join("");
 }

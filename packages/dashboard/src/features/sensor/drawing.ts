@@ -2,8 +2,8 @@
 import type uPlot from "uplot";
 import type { Anomaly } from "../../api.ts";
 import { formatTime, formatValue } from "../../format.ts";
-import { TIME_TICKS } from "../../parts/time-ticks.ts";
 import { looksOf } from "../../parts/use-plot.ts";
+import { TIME_TICKS, tickText } from "../../parts/ticks.ts";
 import type { ChartProps } from "./chart.tsx";
 import {
   CORRECTED,
@@ -48,6 +48,7 @@ export function optionsOf(
     stroke,
     width: 1.5,
     points: { show: false },
+    pxAlign: 0,
   });
   const edge = (label: string): uPlot.Series => ({ label, width: 0, points: { show: false } });
   const colours = {
@@ -57,7 +58,7 @@ export function optionsOf(
     ring: colour("--surface"),
   };
   return {
-    padding: [12, 12, 0, 0],
+    padding: [12, 24, 0, 0],
     legend: { show: false },
     cursor: {
       drag: { x: true, y: false, setScale: false },
@@ -117,11 +118,6 @@ export function optionsOf(
 /** Epoch milliseconds at a place across the plot, CSS pixels from its left edge. */
 export const timeAt = (u: uPlot, leftPx: number): number => Math.round(u.posToVal(leftPx, "x") * 1000);
 
-function tickText(tick: number, ticks: readonly number[]): string {
-  const step = ticks.length > 1 ? ticks[1]! - ticks[0]! : 1;
-  const digits = Math.max(0, Math.min(6, Math.ceil(-Math.log10(step) - 1e-9)));
-  return tick.toFixed(digits).replace("-", "−");
-}
 /** In CSS pixels of the plot's own area; null where there is no value to stand at, or it is out of sight. */
 function placeOf(u: uPlot, { timestamp, value }: Anomaly): { x: number; y: number } | null {
   const at = Date.parse(timestamp) / 1000;

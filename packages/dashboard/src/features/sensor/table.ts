@@ -32,7 +32,12 @@ type Column = (number | null)[];
 export function tableOf({ raw, corrected, expected, expectedToMs, forecast }: Drawn): uPlot.AlignedData {
   const measured = broken(raw);
   const fixed = broken(corrected);
-  const within = expected.filter(({ timestamp }) => Date.parse(timestamp) <= expectedToMs);
+  const first = raw?.points[0];
+  // What is usual is said of the time that was measured, from the hour of its first reading on.
+  const within = expected.filter(({ timestamp }) => {
+    const ms = Date.parse(timestamp);
+    return ms <= expectedToMs && first !== undefined && ms > first.ms - HOUR_MS;
+  });
   const lastHour = within.at(-1);
   // The last hour's band reaches as far as that hour is shown.
   const usual =
@@ -52,17 +57,23 @@ export function tableOf({ raw, corrected, expected, expectedToMs, forecast }: Dr
     columns(fixed, [({ mean }) => mean], ({ ms }) => ms),
     columns(usual, [({ lower }) => lower, ({ upper }) => upper], ({ timestamp }) => Date.parse(timestamp)),
     columns(
-      // The forecast begins where the line ends.
-      predicted.length === 0 || last === undefined
-        ? []
-        : [
+      last !== undefined && continues(last.mean, predicted[0])
+        ? [
             { timestamp: new Date(last.ms).toISOString(), value: last.mean, lower: last.mean, upper: last.mean },
             ...predicted,
-          ],
+          ]
+        : predicted,
       [({ value }) => value, ({ lower }) => lower, ({ upper }) => upper],
       ({ timestamp }) => Date.parse(timestamp),
     ),
   ] as uPlot.AlignedData[]);
+}
+
+/** The forecast begins where the line ends, unless that ends with something wild, which it does not come from. */
+function continues(last: number, first: DriftPrediction["predictions"][number] | undefined): boolean {
+  if (first === undefined) return false;
+  const width = first.upper - first.lower;
+  return last >= first.lower - width && last <= first.upper + width;
 }
 
 type PointOrHole = { ms: number; mean: number | null; min: number | null; max: number | null };

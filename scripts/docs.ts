@@ -1,7 +1,10 @@
-/** `npm run docs`: writes the papers that follow from the code. A test holds them to it. */
+/**
+ * `npm run docs`: writes the papers that follow from the code; a test holds them to it. `npm run docs -- --pictures` also takes the
+ * README's pictures from what the last run of `tests/browser` saw.
+ */
 import { conversations, PARTITIONS_DEFAULT, streams } from "@calibration/shared/topology.ts";
 import { commonKnobs, modelKnobs, type Knob } from "@calibration/shared/config.ts";
-import { writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, writeFileSync } from "node:fs";
 import { knobs as gatewayKnobs } from "../services/gateway/src/config.ts";
 import { knobs as trainerKnobs } from "../services/trainer/src/config.ts";
 import { ROOT } from "./local/endpoints.ts";
@@ -111,9 +114,22 @@ function table(heading: readonly string[], rows: readonly (readonly string[])[])
   return [line(heading), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
 }
 
+/** Each picture of the README, and what it is among the evidence of the browser's tests. */
+const PICTURES = { "docs/images/plant.png": "plant-1440-light.png", "docs/images/sensor.png": "sensor-1440-light.png" };
+
+function takePictures(): void {
+  for (const [file, seen] of Object.entries(PICTURES)) {
+    const source = `${ROOT}.local/evidence/${seen}`;
+    if (!existsSync(source)) throw new Error(`${source} is not there: run npm test -- tests/browser first`);
+    copyFileSync(source, ROOT + file);
+    console.log(`took ${file}`);
+  }
+}
+
 if (import.meta.main) {
   for (const [file, text] of Object.entries(documents())) {
     writeFileSync(ROOT + file, text);
     console.log(`wrote ${file}`);
   }
+  if (process.argv.includes("--pictures")) takePictures();
 }

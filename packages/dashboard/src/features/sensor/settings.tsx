@@ -3,10 +3,16 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { ask, type Sensor } from "../../api.ts";
 import { formatFigure, formatValue } from "../../format.ts";
-import { Button, Dialog, TextInput } from "../../parts/controls.tsx";
+import { Card } from "../../parts/card.tsx";
+import { Button, Dialog, Select, TextInput } from "../../parts/controls.tsx";
 import { FormEnd } from "../../parts/form-end.tsx";
 import { keys } from "../../queries.ts";
 import { useMay } from "../../session.tsx";
+
+const PROMOTIONS: readonly { id: Sensor["settings"]["promotion"]; label: string }[] = [
+  { id: "automatic", label: "used at once" },
+  { id: "manual", label: "wait for a person" },
+];
 
 export function SensorSettings({ sensor }: { sensor: Sensor }) {
   const may = useMay();
@@ -19,6 +25,12 @@ export function SensorSettings({ sensor }: { sensor: Sensor }) {
       "A reading every",
       sensor.expected_interval_s === null ? "learnt" : `${formatFigure(sensor.expected_interval_s)} s`,
     ],
+    [
+      "Fastest change",
+      settings.rate_per_minute_max === null
+        ? "none given"
+        : `${formatValue(settings.rate_per_minute_max)} ${sensor.unit} a minute`,
+    ],
     ["Time zone", settings.time_zone],
     ["Tolerance", settings.tolerance === null ? "none given" : `± ${formatValue(settings.tolerance)} ${sensor.unit}`],
     ["False alarms a month", formatFigure(settings.false_alarms_per_month)],
@@ -26,18 +38,19 @@ export function SensorSettings({ sensor }: { sensor: Sensor }) {
       "Forest",
       `${settings.trees} trees of ${settings.subsample} by ${settings.features.map((feature) => feature.replaceAll("_", " ")).join(", ")}; ${formatFigure(settings.contamination * 100)} % flagged`,
     ],
-    ["New models", settings.promotion === "automatic" ? "used at once" : "wait for a person"],
+    ["New models", PROMOTIONS.find(({ id }) => id === settings.promotion)?.label ?? settings.promotion],
   ];
   return (
-    <section className="card" aria-labelledby="settings-title">
-      <div className="card-head">
-        <h2 id="settings-title">Settings</h2>
-        {may.administer && (
+    <Card
+      title="Settings"
+      actions={
+        may.administer && (
           <Button kind="plain" onPress={() => setEditing(true)}>
             Change…
           </Button>
-        )}
-      </div>
+        )
+      }
+    >
       <dl className="pairs">
         {rows.map(([name, value]) => (
           <div key={name}>
@@ -47,7 +60,7 @@ export function SensorSettings({ sensor }: { sensor: Sensor }) {
         ))}
       </dl>
       {isEditing && <Change sensor={sensor} onClose={() => setEditing(false)} />}
-    </section>
+    </Card>
   );
 }
 
@@ -65,7 +78,9 @@ function Change({ sensor, onClose }: { sensor: Sensor; onClose: () => void }) {
     rangeMax: text(sensor.range_max),
     interval: text(sensor.expected_interval_s),
     tolerance: text(settings.tolerance),
+    rate: text(settings.rate_per_minute_max),
     zone: settings.time_zone,
+    promotion: settings.promotion as string,
     falseAlarms: String(settings.false_alarms_per_month),
   });
   const field = (name: keyof typeof form) => ({
@@ -84,6 +99,8 @@ function Change({ sensor, onClose }: { sensor: Sensor; onClose: () => void }) {
           expected_interval_s: numberOrNull(form.interval),
           settings: {
             tolerance: numberOrNull(form.tolerance),
+            rate_per_minute_max: numberOrNull(form.rate),
+            promotion: form.promotion,
             time_zone: form.zone,
             false_alarms_per_month: Number(form.falseAlarms),
           },
@@ -114,7 +131,9 @@ function Change({ sensor, onClose }: { sensor: Sensor; onClose: () => void }) {
           <TextInput label="Lowest possible value" inputMode="decimal" {...field("rangeMin")} />
           <TextInput label="Highest possible value" inputMode="decimal" {...field("rangeMax")} />
           <TextInput label={`Tolerance, ± ${sensor.unit}`} inputMode="decimal" {...field("tolerance")} />
+          <TextInput label={`Fastest change, ${sensor.unit} a minute`} inputMode="decimal" {...field("rate")} />
           <TextInput label="False alarms a month" inputMode="decimal" isRequired {...field("falseAlarms")} />
+          <Select label="New models" options={PROMOTIONS} {...field("promotion")} />
         </div>
         <TextInput label="Time zone" isRequired description="IANA name, such as Europe/Berlin" {...field("zone")} />
         <FormEnd trying={saving} onClose={onClose}>

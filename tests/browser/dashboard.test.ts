@@ -3,59 +3,21 @@
  *
  * Each page's main task, as a person does it. One plant for all of them: each story goes on from where the one before left it.
  */
-import type { Browser } from "playwright-core";
-import { afterAll, describe, expect, it, type TestContext } from "vitest";
-import { expectUsable, keepPicture, openChromium, openVisitor, type Visitor } from "../support/browser.ts";
-import { openPlant, WAIT_MS, type Plant } from "../support/plant.ts";
+import { afterAll, describe, expect, it } from "vitest";
+import { expectUsable, keepPicture, openVisitor } from "../support/browser.ts";
+import { createScene, publishHistory, SENSORS } from "../support/dashboard.ts";
+import { WAIT_MS } from "../support/plant.ts";
 import { openGateway } from "../support/rest.ts";
 import { needsSpareTime } from "../support/time.ts";
 
-const MINUTE_MS = 60_000;
-const HISTORY_MINUTES = 3 * 24 * 60;
-const EVERY_MINUTES = 5;
 const stack = new AsyncDisposableStack();
 afterAll(() => stack.disposeAsync());
-
-/** A day's swing and a little noise. */
-const valueAt = (level: number, timestamp: number, n: number): number =>
-  Math.round(
-    1000 *
-      level *
-      (1 + 0.02 * Math.sin((timestamp / 86_400_000) * 2 * Math.PI) + 0.004 * Math.sin(n * 1.7) * Math.sin(n * n)),
-  ) / 1000;
-const SENSORS = [
-  { id: 13, name: "Cooling Tank Pressure", type: "Pressure", level: 4.2, most: 10 },
-  { id: 14, name: "Humidity Chamber Sensor", type: "Humidity", level: 55, most: 100 },
-  { id: 15, name: "Conveyor Vibration Sensor", type: "Vibration", level: 2.4, most: 50 },
-  { id: 17, name: "Reactor Temp Sensor", type: "Temperature", level: 82, most: 95 },
-  { id: 18, name: "Compressor Pressure Sensor", type: "Pressure", level: 7.5, most: 20 },
-  { id: 19, name: "Warehouse Humidity Sensor", type: "Humidity", level: 48, most: 100 },
-  { id: 20, name: "Motor Vibration Sensor", type: "Vibration", level: 3.6, most: 50 },
-] as const;
-
-interface Scene extends Visitor {
-  browser: Browser;
-  plant: Plant;
-  gateway: Awaited<ReturnType<typeof openGateway>>;
-}
-let opening: Promise<Scene> | undefined;
-
-/** Opens the browser and the plant with the first story that needs them. */
-function openScene(context: TestContext): Promise<Scene> {
-  opening ??= (async () => {
-    const browser = await openChromium(context);
-    stack.defer(() => browser.close());
-    const plant = stack.use(await openPlant({ services: ["ingest", "anomaly", "drift", "calibration", "trainer"] }));
-    const gateway = await openGateway(plant);
-    return { browser, plant, gateway, ...(await openVisitor(browser, gateway)) };
-  })();
-  return opening;
-}
+const openScene = createScene(stack);
 
 describe("the dashboard", () => {
   it("says in an empty plant how to begin, and shows the first reading when it comes", async (context) => {
     const { page, plant, complaints } = await openScene(context);
-    expect(await page.title()).toContain("Calibration Platform");
+    expect(await page.title()).toBe("Plant · Calibration Platform");
     expect(page.url()).not.toContain("code=");
     await page.getByText("publish the first reading").waitFor();
     await page.getByText("npm run publish-reading").waitFor();
@@ -77,25 +39,7 @@ describe("the dashboard", () => {
 
   it("puts the sensor that needs somebody first, and finds any by search and filter", async (context) => {
     const { page, plant, gateway } = await openScene(context);
-    const now = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
-    const times = Array.from(
-      { length: HISTORY_MINUTES / EVERY_MINUTES },
-      (_, n) => now - HISTORY_MINUTES * MINUTE_MS + n * EVERY_MINUTES * MINUTE_MS,
-    );
-    for (const { id, name, type, level, most } of SENSORS) {
-      const { body: sensor } = await gateway.ask("POST", "/api/sensors/", {
-        id,
-        name,
-        type,
-        range_min: 0,
-        range_max: most,
-        expected_interval_s: 86_400,
-      });
-      await plant.publish(
-        sensor as { site: string; key: string },
-        times.map((timestamp, n) => ({ timestamp, value: valueAt(level, timestamp, n) })),
-      );
-    }
+    const now = await publishHistory({ plant, gateway });
     await plant.publish({ site: "main", key: "17" }, { value: 97, timestamp: now });
     const rows = page.getByRole("table", { name: "Sensors" }).getByRole("row");
     const reactor = page.getByRole("row", { name: "Reactor Temp Sensor" });
@@ -112,6 +56,8 @@ describe("the dashboard", () => {
     // The badge beside Anomalies counts the same alarm.
     await page.getByRole("link", { name: /Anomalies [1-9]/ }).waitFor();
     await page.getByRole("img", { name: /last 24 hours: 4\./ }).waitFor();
+    // And the row says what it is, before anybody has clicked.
+    expect(await reactor.textContent()).toMatch(/1 open alarm(Undecided|Spike|Drift|Noise|Calibration Error)/);
     await expectUsable(page, "plant");
 
     await page.getByRole("searchbox").fill("tank 13");
@@ -142,6 +88,7 @@ describe("the dashboard", () => {
       .first()
       .waitFor();
     await page.getByText(/\d °C above/).waitFor();
+    await page.getByText("What to do:").waitFor();
     expect(new URL(page.url()).searchParams.get("anomaly")).toMatch(/^\d+$/);
     // By keys as by the mouse: an hour of three days is three or four zooms away.
     await page.getByText("7 d", { exact: true }).click();
@@ -230,6 +177,7 @@ describe("the dashboard", () => {
     const { page, plant, gateway } = await openScene(context);
     await page.getByRole("link", { name: "Calibrations" }).click();
     await page.getByText("No calibration yet").waitFor();
+    await page.getByRole("row", { name: /Reactor Temp Sensor.*± 5 %.*never/ }).waitFor();
     await page.getByRole("button", { name: "Record a calibration" }).click();
     await page.getByRole("combobox", { name: "Sensor" }).fill("inlet");
     await page.getByRole("option", { name: /Inlet Flow/ }).click();
@@ -259,6 +207,7 @@ describe("the dashboard", () => {
       .toBe(61);
     await page.getByRole("link", { name: "Inlet Flow" }).click();
     await page.getByRole("list", { name: "Lines in the chart" }).getByText("corrected").waitFor();
+    await page.getByText(/by 31\.00/).waitFor();
     await page.getByText("30.00", { exact: false }).first().waitFor();
   });
 
@@ -298,17 +247,24 @@ describe("the dashboard", () => {
     const viewer = (await scene.page.getByLabel("The token", { exact: true }).textContent())!.trim();
     await scene.page.getByRole("button", { name: "Done" }).click();
     await scene.page.getByRole("cell", { name: "the shift", exact: true }).waitFor();
+    await scene.page
+      .getByRole("row", { name: /POST \/api\/tokens\/.*201/ })
+      .first()
+      .waitFor();
     const { page, context: own } = await openVisitor(scene.browser, gateway, { token: viewer });
     await page.getByRole("row", { name: "Boiler 7" }).waitFor();
     expect(await page.getByRole("button", { name: "Add a sensor" }).count()).toBe(0);
     await page.getByRole("link", { name: "System" }).click();
     await page.getByText("a reading is a JSON object").first().waitFor();
     expect(await page.getByText('"nonsense"').count()).toBe(0);
-    expect(await page.getByRole("heading", { name: "Tokens" }).count()).toBe(0);
+    for (const name of ["Tokens", "Audit log"]) expect(await page.getByRole("heading", { name }).count()).toBe(0);
     await page.getByRole("link", { name: "Models" }).click();
     await page.getByRole("heading", { name: "In use" }).waitFor();
     expect(await page.getByRole("button", { name: /Train/ }).count()).toBe(0);
-    await page.getByRole("button", { name: "Sign out" }).click();
+    // A token is revoked when that was asked once more; whoever is signed in by it is not any longer.
+    await scene.page.getByRole("button", { name: "Revoke… the shift" }).click();
+    await scene.page.getByRole("button", { name: "Revoke it" }).click();
+    await scene.page.getByRole("row", { name: /the shift.*revoked/ }).waitFor();
     await page.getByLabel("Token").fill("no such token");
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByRole("alert").getByText("nobody is known by this token").waitFor();
@@ -350,5 +306,15 @@ describe("the dashboard", () => {
     await openGateway(plant, { PORT: port });
     await page.getByRole("status").getByText("Live").waitFor();
     expect(await page.getByText(/No connection to the platform/).count()).toBe(0);
+
+    // Events go on while a list cannot be answered: what is shown of it is old, and is not called live.
+    await page.getByRole("link", { name: "System" }).click();
+    await page.getByRole("row", { name: /ingest.*Keeps up/ }).waitFor();
+    await plant.rows("alter table training_runs rename to training_runs_away");
+    await page.getByText("Partly stale").waitFor();
+    await page.getByText(/some of what you see is of \d/).waitFor();
+    await keepPicture(page, "partly-stale-1440-light");
+    await plant.rows("alter table training_runs_away rename to training_runs");
+    await page.getByRole("status").getByText("Live", { exact: true }).waitFor();
   });
 });

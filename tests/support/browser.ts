@@ -152,10 +152,11 @@ export interface Visitor {
 export async function openVisitor(
   browser: Browser,
   gateway: { url: string; ask: Ask },
-  { token }: { token?: string } = {},
+  { token, isPhone = false }: { token?: string; isPhone?: boolean } = {},
 ): Promise<Visitor> {
   const context = await browser.newContext({
-    viewport: { width: 1440, height: 900 },
+    viewport: isPhone ? { width: 390, height: 844 } : { width: 1440, height: 900 },
+    hasTouch: isPhone,
     timezoneId: "Europe/Berlin",
     reducedMotion: "reduce",
   });

@@ -20,12 +20,16 @@ function haveLanguage(): void {
   }
 }
 
+/** What failed on the way is asked for again, at once a few times and then so often; a refusal stays one. */
+const AGAIN_MS = 10_000;
+const isRefusal = (error: unknown): boolean => error instanceof ApiError && error.status < 500;
+
 const client = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: FRESH_MS,
-      // A refusal stays one; only what failed on the way is asked for again.
-      retry: (failures, error) => failures < RETRIES_MAX && !(error instanceof ApiError && error.status < 500),
+      retry: (failures, error) => failures < RETRIES_MAX && !isRefusal(error),
+      refetchInterval: ({ state }) => (state.status === "error" && !isRefusal(state.error) ? AGAIN_MS : false),
       // The platform may be on this machine, which has no network.
       networkMode: "always",
     },

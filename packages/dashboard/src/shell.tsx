@@ -1,6 +1,7 @@
 /** The frame round every page: where one is, whether what is shown is live, and who is signed in. */
 import { useQuery } from "@tanstack/react-query";
-import { Link, Outlet } from "@tanstack/react-router";
+import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
 import { formatCount, formatTime } from "./format.ts";
 import { useLive } from "./live.ts";
 import { useStaleSince } from "./parts/stale.ts";
@@ -44,10 +45,26 @@ export function Shell() {
         </div>
         <StaleBar />
       </header>
-      <main id="main" className="page" tabIndex={-1}>
-        <Outlet />
-      </main>
+      <Main />
     </SignedIn>
+  );
+}
+
+/** Whoever goes to another page by keys or by ear is at its beginning, unless something in it takes the focus. */
+function Main() {
+  const main = useRef<HTMLElement>(null);
+  const path = useRouterState({ select: ({ resolvedLocation }) => resolvedLocation?.pathname });
+  const shown = useRef(path);
+  useEffect(() => {
+    const isFirst = shown.current === undefined;
+    if (path === shown.current) return;
+    shown.current = path;
+    if (!isFirst && !main.current!.contains(document.activeElement)) main.current!.focus({ preventScroll: true });
+  }, [path]);
+  return (
+    <main id="main" className="page" ref={main} tabIndex={-1}>
+      <Outlet />
+    </main>
   );
 }
 
@@ -77,7 +94,7 @@ function Live() {
   return (
     <span className={`live live-${isPartly ? "stale" : kind}`} role="status">
       <span className="dot" aria-hidden="true" />
-      {isPartly ? `Partly stale since ${formatTime(partSinceMs, now)}` : words[kind]}
+      {isPartly ? "Partly stale" : words[kind]}
     </span>
   );
 }

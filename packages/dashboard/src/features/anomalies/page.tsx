@@ -8,6 +8,7 @@ import { formatValue } from "../../format.ts";
 import { Button, Checkbox, Segments, Select } from "../../parts/controls.tsx";
 import { Pager } from "../../parts/pager.tsx";
 import { SensorLink } from "../../parts/sensor-link.tsx";
+import { PageHead } from "../../parts/page-head.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 import { Time, useNow } from "../../parts/time.tsx";
 import { keys, useSensorsById } from "../../queries.ts";
@@ -60,9 +61,7 @@ export function AnomaliesPage() {
     });
   return (
     <>
-      <div className="page-head">
-        <h1>Anomalies</h1>
-      </div>
+      <PageHead title="Anomalies" />
       <div className="anomaly-filters" role="group" aria-label="Filters">
         <Segments
           label="Kind"

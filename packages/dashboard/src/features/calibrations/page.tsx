@@ -7,6 +7,7 @@ import { Card } from "../../parts/card.tsx";
 import { Button } from "../../parts/controls.tsx";
 import { Pager } from "../../parts/pager.tsx";
 import { SensorLink } from "../../parts/sensor-link.tsx";
+import { PageHead } from "../../parts/page-head.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 import { Table, type Column } from "../../parts/table.tsx";
 import { Time } from "../../parts/time.tsx";
@@ -27,14 +28,13 @@ export function CalibrationsPage() {
   const isRecording = may.operate && record !== undefined;
   return (
     <>
-      <div className="page-head">
-        <h1>Calibrations</h1>
+      <PageHead title="Calibrations">
         {may.operate && !isRecording && (
           <Button kind="primary" onPress={() => begin("any")}>
             Record a calibration
           </Button>
         )}
-      </div>
+      </PageHead>
       {isRecording && (
         <RecordCalibration
           key={record}

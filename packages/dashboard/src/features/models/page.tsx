@@ -8,6 +8,7 @@ import { Button, Segments } from "../../parts/controls.tsx";
 import { Pager } from "../../parts/pager.tsx";
 import { Problem } from "../../parts/problem.tsx";
 import { SensorLink } from "../../parts/sensor-link.tsx";
+import { PageHead } from "../../parts/page-head.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 import { Table, type Column } from "../../parts/table.tsx";
 import { Age } from "../../parts/time.tsx";
@@ -43,8 +44,7 @@ export function ModelsPage() {
   });
   return (
     <>
-      <div className="page-head">
-        <h1>Models</h1>
+      <PageHead title="Models">
         {may.operate && (
           <Button
             kind="primary"
@@ -54,7 +54,7 @@ export function ModelsPage() {
             Train all now
           </Button>
         )}
-      </div>
+      </PageHead>
       <Problem of={training} />
       {jobId !== null && <Training key={jobId} jobId={jobId} onClose={() => setJobId(null)} />}
       <Quality />

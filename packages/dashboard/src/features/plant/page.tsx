@@ -14,6 +14,7 @@ import {
 import type { Anomaly, Sensor } from "../../api.ts";
 import { formatCount, formatDrift, formatValue } from "../../format.ts";
 import { Button, Search, Select } from "../../parts/controls.tsx";
+import { PageHead } from "../../parts/page-head.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 import { Status, statusWord } from "../../parts/status.tsx";
 import { Age } from "../../parts/time.tsx";
@@ -42,10 +43,9 @@ export function PlantPage() {
   const [isAdding, setAdding] = useState(false);
   return (
     <>
-      <div className="page-head">
-        <h1>Plant</h1>
+      <PageHead title="Plant">
         {may.administer && <Button onPress={() => setAdding(true)}>Add a sensor</Button>}
-      </div>
+      </PageHead>
       <InCard when={sensors.data === undefined || sensors.data.length === 0}>
         <Answered what="the sensors" query={sensors}>
           {(all) =>

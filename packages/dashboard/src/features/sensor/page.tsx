@@ -6,6 +6,7 @@ import { ApiError, type Anomaly, type Sensor } from "../../api.ts";
 import { followSensor } from "../../live.ts";
 import { Card } from "../../parts/card.tsx";
 import { Checkbox } from "../../parts/controls.tsx";
+import { PageHead } from "../../parts/page-head.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 import { Status } from "../../parts/status.tsx";
 import { useNow } from "../../parts/time.tsx";
@@ -81,14 +82,13 @@ function OneSensor({ sensor, refresh }: { sensor: Sensor; refresh: () => void })
   };
   return (
     <>
-      <div>
+      <div className="sensor-head">
         <nav aria-label="Back">
           <Link to="/">Plant</Link> <span className="quiet">/ {sensor.site}</span>
         </nav>
-        <div className="page-head sensor-head">
-          <h1>{sensor.name}</h1>
+        <PageHead title={sensor.name}>
           <Status status={sensor.status} />
-        </div>
+        </PageHead>
       </div>
       <Headline sensor={sensor} isCalibrated={(calibrations.data?.count ?? 0) > 0} />
       <Readings

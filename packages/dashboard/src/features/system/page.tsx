@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { ask, type System } from "../../api.ts";
 import { formatBytes, formatCount, formatFigure, formatPercent } from "../../format.ts";
 import { Card } from "../../parts/card.tsx";
+import { PageHead } from "../../parts/page-head.tsx";
 import { Answered } from "../../parts/states.tsx";
 import { Table, type Column } from "../../parts/table.tsx";
 import { keys } from "../../queries.ts";
@@ -39,9 +40,7 @@ export function SystemPage() {
   });
   return (
     <>
-      <div className="page-head">
-        <h1>System</h1>
-      </div>
+      <PageHead title="System" />
       <Card title="Services" actions={system.data !== undefined && <TrainingQueue training={system.data.training} />}>
         <Answered what="the services" query={system}>
           {({ services, training }) => (

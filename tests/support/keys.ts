@@ -54,8 +54,7 @@ export async function tabTo(page: Page, control: Locator): Promise<void> {
 
 /** From wherever one is, Tab leads past the page's end and through all of it again; Shift and Tab lead back. */
 export async function expectNoTrap(page: Page): Promise<void> {
-  // By its class: a list of choices that opens on the way hides what is round it from those who listen.
-  const begin = page.locator(".skip");
+  const begin = page.getByRole("link", { name: "Skip to the content" });
   for (const key of ["Tab", "Shift+Tab"]) {
     let ends = 0;
     for (let stop = 0; ends < 2; stop++) {

@@ -79,10 +79,12 @@ function SensorChoice({
         onChoose(found?.id ?? null);
         if (found !== undefined) setTyped(nameOf(found));
       }}
-      menuTrigger="focus"
     >
       <Aria.Label>Sensor</Aria.Label>
-      <Aria.Input className="input" placeholder="Name or id" />
+      <div className="combo-box">
+        <Aria.Input className="input" placeholder="Name or id" />
+        <Aria.Button className="button select-button" aria-label="Show the sensors" />
+      </div>
       <Aria.Popover className="popover">
         <Aria.ListBox<{ id: number; label: string }>>
           {({ id, label }) => (

@@ -1,17 +1,18 @@
 /** The latest training runs: what came of each, and why. */
-import { useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask, query, type Page, type TrainingRun } from "../../api.ts";
 import { formatDuration } from "../../format.ts";
 import { Card } from "../../parts/card.tsx";
 import { Segments } from "../../parts/controls.tsx";
+import { Pager } from "../../parts/pager.tsx";
 import { SensorLink } from "../../parts/sensor-link.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 import { Table, type Column } from "../../parts/table.tsx";
 import { Age } from "../../parts/time.tsx";
 import { keys } from "../../queries.ts";
 
-const RUNS_SHOWN = 20;
+const PAGE = 10;
 const SECOND_MS = 1_000;
 const FILTERS = [
   { id: "all", label: "All" },
@@ -46,13 +47,15 @@ const COLUMNS: readonly Column<TrainingRun>[] = [
 
 export function Runs() {
   const [status, setStatus] = useState("all");
-  const runs = useQuery({
+  const runs = useInfiniteQuery({
     queryKey: [...keys.runs, status],
-    queryFn: ({ signal }) =>
+    queryFn: ({ pageParam, signal }) =>
       ask<Page<TrainingRun>>(
-        `/api/model-training/runs/${query({ limit: RUNS_SHOWN, status: status === "all" ? null : status })}`,
+        `/api/model-training/runs/${query({ limit: PAGE, cursor: pageParam, status: status === "all" ? null : status })}`,
         { signal },
       ),
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => last.next,
   });
   return (
     <Card
@@ -60,14 +63,15 @@ export function Runs() {
       actions={<Segments label="Outcome" options={FILTERS} value={status} onChange={setStatus} />}
     >
       <Answered what="the training runs" query={runs}>
-        {({ results }) =>
-          results.length > 0 ? (
-            <Table columns={COLUMNS} rows={results} keyOf={({ id }) => id} />
+        {({ pages }) =>
+          pages[0]!.results.length > 0 ? (
+            <Table columns={COLUMNS} rows={pages.flatMap(({ results }) => results)} keyOf={({ id }) => id} />
           ) : (
             <Empty title={status === "all" ? "Nothing was trained yet" : "None of these"} />
           )
         }
       </Answered>
+      <Pager list={runs}>Show earlier ones</Pager>
     </Card>
   );
 }

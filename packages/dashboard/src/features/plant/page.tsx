@@ -15,6 +15,7 @@ import type { Anomaly, Sensor } from "../../api.ts";
 import { formatCount, formatDrift, formatValue } from "../../format.ts";
 import { Button, Search, Select } from "../../parts/controls.tsx";
 import { PageHead } from "../../parts/page-head.tsx";
+import { searchOf } from "../../parts/sensor-link.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 import { Status, statusWord } from "../../parts/status.tsx";
 import { Age } from "../../parts/time.tsx";
@@ -218,7 +219,7 @@ function SensorRow({
         <Status status={status} />
       </span>
       <span role="cell" className="cell-name">
-        <Link to="/sensors/$sensorId" params={{ sensorId: String(id) }}>
+        <Link to="/sensors/$sensorId" params={{ sensorId: String(id) }} search={searchOf(alarm)}>
           {name}
         </Link>
         <span className="quiet">

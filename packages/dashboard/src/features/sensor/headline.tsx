@@ -20,11 +20,8 @@ export function Headline({ sensor, isCalibrated }: { sensor: Sensor; isCalibrate
         {formatValue(value)} <small>{unit}</small>
       </Item>
       {corrected !== null && newest !== undefined && (
-        <Item name="Corrected" isBig>
-          {formatValue(corrected)}{" "}
-          <small>
-            {unit}, by {formatValue(corrected - newest.raw_value)}
-          </small>
+        <Item name={`Corrected by ${formatValue(corrected - newest.raw_value)} ${unit}`} isBig>
+          {formatValue(corrected)} <small>{unit}</small>
         </Item>
       )}
       <Item name="Drift from the baseline" isBig>

@@ -12,7 +12,7 @@ import { Age } from "../../parts/time.tsx";
 import { keys } from "../../queries.ts";
 import { useMay } from "../../session.tsx";
 
-const PAGE = 20;
+const PAGE = 10;
 const LOOK_MS = 10_000;
 
 export function DeadLetters({ counts }: { counts: System["dead_letters"] }) {

@@ -115,6 +115,14 @@ describe("the dashboard", () => {
     await page.getByLabel("Highest possible value").fill("150");
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByText("0.000 to 150.0 °C").waitFor();
+    // An anomaly that is over, in the middle of the line: this is the README's picture.
+    await gateway.ask("POST", "/api/model-training/", { sensor_id: 18 });
+    await page.goto(`${gateway.url}/sensors/18?span=168`);
+    await page.getByText(/Forecast by/).waitFor();
+    await page.getByRole("button", { name: /by rule, over/ }).click();
+    await page.getByText(/30 measured.*: .*range/).waitFor();
+    await page.mouse.move(0, 0);
+    await keepPicture(page, "sensor-anomaly-1440-light");
   });
 
   it("lists alarms by default, keeps the filters in the address, and resolves with a note", async (context) => {

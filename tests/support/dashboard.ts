@@ -34,7 +34,7 @@ export const SENSORS: readonly SceneSensor[] = [
   { id: 14, name: "Humidity Chamber Sensor", type: "Humidity", level: 55, most: 100 },
   { id: 15, name: "Conveyor Vibration Sensor", type: "Vibration", level: 2.4, most: 50 },
   { id: 17, name: "Reactor Temp Sensor", type: "Temperature", level: 82, most: 95 },
-  { id: 18, name: "Compressor Pressure Sensor", type: "Pressure", level: 7.5, most: 20, wasBeyond: true },
+  { id: 18, name: "Compressor Pressure Sensor", type: "Pressure", level: 7.5, most: 8.2, wasBeyond: true },
   { id: 19, name: "Warehouse Humidity Sensor", type: "Humidity", level: 48, most: 100 },
   { id: 20, name: "Motor Vibration Sensor", type: "Vibration", level: 3.6, most: 50 },
 ];
@@ -74,7 +74,7 @@ export async function publishHistory(
       body as { site: string; key: string },
       times.map((timestamp, n) => ({
         timestamp,
-        value: wasBeyond === true && timestamp === beyond ? 1.5 * most : valueAt(level, timestamp, n),
+        value: wasBeyond === true && timestamp === beyond ? 1.05 * most : valueAt(level, timestamp, n),
       })),
     );
   }

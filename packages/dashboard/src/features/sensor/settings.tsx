@@ -68,10 +68,16 @@ const text = (value: number | null): string => (value === null ? "" : String(val
 /** What was typed; empty says that nothing is known. */
 const numberOrNull = (typed: string): number | null => (typed.trim() === "" ? null : Number(typed));
 
+/** As it is typed. */
+type Form = Record<
+  "name" | "unit" | "rangeMin" | "rangeMax" | "interval" | "tolerance" | "rate" | "zone" | "promotion" | "falseAlarms",
+  string
+>;
+
 function Change({ sensor, onClose }: { sensor: Sensor; onClose: () => void }) {
   const client = useQueryClient();
   const { settings } = sensor;
-  const [form, setForm] = useState({
+  const [form, setForm] = useState<Form>({
     name: sensor.name,
     unit: sensor.unit,
     rangeMin: text(sensor.range_min),
@@ -80,7 +86,7 @@ function Change({ sensor, onClose }: { sensor: Sensor; onClose: () => void }) {
     tolerance: text(settings.tolerance),
     rate: text(settings.rate_per_minute_max),
     zone: settings.time_zone,
-    promotion: settings.promotion as string,
+    promotion: settings.promotion,
     falseAlarms: String(settings.false_alarms_per_month),
   });
   const field = (name: keyof typeof form) => ({

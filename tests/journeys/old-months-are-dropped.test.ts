@@ -83,7 +83,7 @@ it("four hundred days pass, and what is kept is the last sixty of them", { timeo
       registry: createRegistry("test"),
     }),
   );
-  const gather = gatherReadings({ ...both, facts: createFacts(ingestPool), months });
+  const gather = gatherReadings({ ...both, pool: ingestPool, facts: createFacts(ingestPool), months });
   const correct = correctReadings({
     ...both,
     pool: calibrationPool,

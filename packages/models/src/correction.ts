@@ -41,7 +41,12 @@ const METHOD_OF_FORM: Readonly<Record<CalibrationForm, CorrectionMethod>> = {
   parabola: "polynomial",
 };
 
-const NO_MODEL = { modelVersion: null, extrapolated: false } as const;
+const withoutModel = (correctedValue: number, method: CorrectionMethod): Corrected => ({
+  correctedValue,
+  method,
+  modelVersion: null,
+  extrapolated: false,
+});
 
 /**
  * Corrects one reading. The latest calibration with params at its time, where it is a polynomial or a table, is applied as it was
@@ -54,10 +59,9 @@ export function chooseCorrection(
   calibrations: readonly CalibrationRecord[],
   { timestampMs, value }: { timestampMs: number; value: number },
 ): Corrected {
-  const given = calibrations.filter(({ params, appliedAtMs }) => params !== null && appliedAtMs <= timestampMs);
-  const latest = given.at(-1);
+  const latest = calibrations.findLast(({ params, appliedAtMs }) => params !== null && appliedAtMs <= timestampMs);
   if (latest !== undefined && latest.method !== "linear")
-    return { correctedValue: correctByRecord(latest, value), method: latest.method, ...NO_MODEL };
+    return withoutModel(correctByRecord(latest, value), latest.method);
   if (found !== null && found.model !== null) {
     const { value: corrected, extrapolated } = correctByModel(found.model, value);
     if (Number.isFinite(corrected))
@@ -68,9 +72,8 @@ export function chooseCorrection(
         extrapolated,
       };
   }
-  if (latest !== undefined)
-    return { correctedValue: correctByRecord(latest, value), method: "latest_calibration", ...NO_MODEL };
-  return { correctedValue: value, method: "identity", ...NO_MODEL };
+  if (latest !== undefined) return withoutModel(correctByRecord(latest, value), "latest_calibration");
+  return withoutModel(value, "identity");
 }
 
 /** The same for one value now, with why a model did not answer where it did not: for whoever asks. */
@@ -79,14 +82,12 @@ export function explainCorrection(
   calibrations: readonly CalibrationRecord[],
   reading: { timestampMs: number; value: number },
 ): Corrected & { readonly fallbackReason: string | null } {
-  const corrected = chooseCorrection(found, calibrations, reading);
-  const asGiven =
-    corrected.method === "custom" || (corrected.method === "polynomial" && corrected.modelVersion === null);
-  if (corrected.modelVersion !== null || asGiven) return { ...corrected, fallbackReason: null };
-  return {
-    ...corrected,
-    fallbackReason: found === null ? "model_missing" : found.model === null ? found.reason : "prediction_error",
-  };
+  const { correctedValue, method, modelVersion, extrapolated } = chooseCorrection(found, calibrations, reading);
+  const asGiven = method === "custom" || (method === "polynomial" && modelVersion === null);
+  let fallbackReason: string | null = null;
+  if (modelVersion === null && !asGiven)
+    fallbackReason = found === null ? "model_missing" : found.model === null ? found.reason : "prediction_error";
+  return { correctedValue, method, modelVersion, extrapolated, fallbackReason };
 }
 
 /** What a record with valid params makes of a raw value; a result beyond all numbers leaves the value as it is. */

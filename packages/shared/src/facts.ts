@@ -47,6 +47,8 @@ interface KnownSensor {
   /** By `appliedAtMs`. */
   calibrations: CalibrationFact[];
   promotions: Record<ModelType, Promotion[]>;
+  /** As it stands from an instant on, by all that is known; null: to be put together anew. */
+  settled: { fromMs: number; sensor: SensorAt | null } | null;
 }
 
 /** A sensor as it stood when a message was stored. */
@@ -151,6 +153,7 @@ export function createFacts(pool: Pick<Pool, "query">): Facts {
         versions: [],
         calibrations: [],
         promotions: { anomaly: [], drift: [], calibration: [] },
+        settled: null,
       });
       const name = nameOf({ site, key });
       byName.set(name, [...new Set([...(byName.get(name) ?? []), sensorId])]);
@@ -178,27 +181,41 @@ export function createFacts(pool: Pick<Pool, "query">): Facts {
   function at(site: string, key: string, storedMs: number): SensorAt | null {
     for (const sensorId of byName.get(nameOf({ site, key })) ?? []) {
       const known = sensors.get(sensorId);
-      const version = known?.versions.findLast((candidate) => candidate.validFromMs <= storedMs);
-      if (known === undefined || version === undefined || version.deleted) continue;
-      const all = known.calibrations;
-      return {
-        sensorId,
-        site,
-        key,
-        body: version.body,
-        calibrations: all.every((one) => one.validFromMs <= storedMs)
-          ? all
-          : all.filter((one) => one.validFromMs <= storedMs),
-        model: (type) => known.promotions[type].findLast((promotion) => promotion.validFromMs <= storedMs) ?? null,
-      };
+      if (known === undefined) continue;
+      // Nearly every message is younger than all the facts.
+      known.settled ??= settle(known);
+      const { fromMs, sensor } = known.settled;
+      const found = storedMs >= fromMs ? sensor : sensorAt(known, storedMs);
+      if (found !== null) return found;
     }
     return null;
   }
 }
 
+function settle(known: KnownSensor): { fromMs: number; sensor: SensorAt | null } {
+  const facts = [known.versions, known.calibrations, ...Object.values(known.promotions)].flat();
+  const fromMs = facts.reduce((latest, { validFromMs }) => Math.max(latest, validFromMs), -Infinity);
+  return { fromMs, sensor: sensorAt(known, Infinity) };
+}
+
+function sensorAt(known: KnownSensor, storedMs: number): SensorAt | null {
+  const { sensorId, site, key, calibrations, promotions } = known;
+  const version = known.versions.findLast((candidate) => candidate.validFromMs <= storedMs);
+  if (version === undefined || version.deleted) return null;
+  return {
+    sensorId,
+    site,
+    key,
+    body: version.body,
+    calibrations: calibrations.filter((one) => one.validFromMs <= storedMs),
+    model: (type) => promotions[type].findLast((promotion) => promotion.validFromMs <= storedMs) ?? null,
+  };
+}
+
 const nameOf = ({ site, key }: { site: string; key: string }): string => `${site}.${key}`;
 
 function addFact(known: KnownSensor, row: FactRow): void {
+  known.settled = null;
   const validFromMs = row.valid_from.getTime();
   if (row.kind === "version") {
     const { deleted, body } = row.body as { deleted: boolean; body: SensorBody };

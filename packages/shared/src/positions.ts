@@ -4,6 +4,7 @@
  */
 import type pg from "pg";
 import { readingsStream, type Bus, type Telling } from "./bus.ts";
+import { bigInts, flags, ints } from "./columns.ts";
 import type { Counts } from "./metrics.ts";
 
 export interface Position {
@@ -114,8 +115,8 @@ export async function holdPositions(
          where p.service = $1 order by p.partition for update of p) as ours`,
       values: [
         service,
-        positions.map(({ partition }) => partition),
-        positions.map(({ kept }) => kept),
+        ints(positions.map(({ partition }) => partition)),
+        bigInts(positions.map(({ kept }) => kept)),
         positions.map(({ streamCreated }) => streamCreated),
       ],
     });
@@ -141,11 +142,11 @@ export async function movePositions(
       where p.service = $1 and p.partition = u.partition`,
     values: [
       service,
-      moved.map(({ partition }) => partition),
-      moved.map(({ kept }) => kept),
+      ints(moved.map(({ partition }) => partition)),
+      bigInts(moved.map(({ kept }) => kept)),
       moved.map(({ untold }) => JSON.stringify(untold)),
       moved.map(({ counters }) => JSON.stringify(counters)),
-      moved.map(({ snapshot }) => snapshot),
+      flags(moved.map(({ snapshot }) => snapshot)),
     ],
   });
 }

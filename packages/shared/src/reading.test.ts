@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseInstant, parseMessage, readElement, refuseTooOld, sensorOfSubject } from "./reading.ts";
+import { formatInstant, parseInstant, parseMessage, readElement, refuseTooOld, sensorOfSubject } from "./reading.ts";
 
 const STORED_MS = Date.UTC(2026, 10, 23, 7, 0, 0);
 const parse = (text: string) => parseMessage(Buffer.from(text), STORED_MS);
@@ -114,4 +114,19 @@ it("a reading of bad quality is a reading", () => {
 it("a subject names its sensor where both tokens are sound", () => {
   expect(sensorOfSubject("readings.3.main.13")).toEqual({ site: "main", key: "13" });
   expect(sensorOfSubject("readings.3.mäin.13")).toBeNull();
+});
+
+it("writes an instant as a date does", () => {
+  const instants = [
+    0,
+    1,
+    59_999,
+    60_000,
+    STORED_MS,
+    STORED_MS + 61_234,
+    STORED_MS - 1,
+    Date.UTC(9999, 11, 31, 23, 59, 59, 999),
+  ];
+  expect(instants.map(formatInstant)).toEqual(instants.map((ms) => new Date(ms).toISOString()));
+  expect(() => formatInstant(NaN)).toThrow(RangeError);
 });

@@ -126,6 +126,23 @@ function parseAny(text: string): number | null {
   return dayMs + h * 3_600_000 + mi * 60_000 + s * 1000 + milliseconds - offsetMinutes * 60_000;
 }
 
+/** The minute of the instant written last, as text up to its seconds. */
+let writtenMinuteMs = NaN;
+let writtenMinute = "";
+const DIGITS = Array.from({ length: 1000 }, (_, n) => String(n).padStart(3, "0"));
+
+/** What `toISOString` writes, for instants that mostly come in order: a tenth of its cost within a minute. */
+export function formatInstant(timestampMs: number): string {
+  const minuteMs = Math.floor(timestampMs / 60_000) * 60_000;
+  if (minuteMs !== writtenMinuteMs) {
+    writtenMinute = new Date(minuteMs).toISOString().slice(0, -7);
+    writtenMinuteMs = minuteMs;
+  }
+  const inMinute = timestampMs - minuteMs;
+  const second = Math.floor(inMinute / 1000);
+  return `${writtenMinute}${DIGITS[second]!.slice(1)}.${DIGITS[Math.floor(inMinute - second * 1000)]!}Z`;
+}
+
 /** A timestamp as it may be sent: ISO 8601 with an offset, or epoch milliseconds. A string is why it is not one. */
 export function readTimestamp(given: unknown): number | string {
   let timestampMs: number | null;
@@ -220,8 +237,22 @@ export function refuseTooOld(parsed: Parsed, storedMs: number, retentionDays: nu
   return { ...parsed, readings, refusals };
 }
 
+/** What subjects stand for: they come again and again. */
+const known = new Map<string, { site: string; key: string } | null>();
+const KNOWN_MAX = 50_000;
+
 /** Site and key of `readings.<partition>.<site>.<key>`; null where a token is outside the pattern. */
 export function sensorOfSubject(subject: string): { site: string; key: string } | null {
+  let found = known.get(subject);
+  if (found === undefined) {
+    found = parseSubject(subject);
+    if (known.size >= KNOWN_MAX) known.clear();
+    known.set(subject, found);
+  }
+  return found;
+}
+
+function parseSubject(subject: string): { site: string; key: string } | null {
   const [, , site, key, more] = subject.split(".");
   if (site === undefined || key === undefined || more !== undefined) return null;
   return TOKEN_PATTERN.test(site) && TOKEN_PATTERN.test(key) ? { site, key } : null;

@@ -1,4 +1,5 @@
 import type { Telling } from "@calibration/shared/bus.ts";
+import { instants, ints } from "@calibration/shared/columns.ts";
 import type { AnomalyBody } from "@calibration/shared/anomaly.ts";
 import type { Batch } from "@calibration/shared/hear.ts";
 import { subjects } from "@calibration/shared/topology.ts";
@@ -113,13 +114,13 @@ export async function keepAttended(
     transaction.query({
       name: "keep-attention",
       text: `insert into anomaly_state (sensor_id, partition, body, gap_due_at)
-        select s, p, b, to_timestamp(g / 1000.0) from unnest($1::int[], $2::int[], $3::jsonb[], $4::float8[]) as u(s, p, b, g)
+        select * from unnest($1::int[], $2::int[], $3::jsonb[], $4::timestamptz[])
         on conflict (sensor_id) do update set partition = excluded.partition, body = excluded.body, gap_due_at = excluded.gap_due_at`,
       values: [
-        rows.map((row) => row.sensorId),
-        rows.map((row) => row.partition),
+        ints(rows.map((row) => row.sensorId)),
+        ints(rows.map((row) => row.partition)),
         rows.map((row) => JSON.stringify(row.attention)),
-        rows.map((row) => row.lookMs),
+        instants(rows.map((row) => row.lookMs)),
       ],
     }),
     heard.length === 0 ? null : keepLearning(transaction, heard),

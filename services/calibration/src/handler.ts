@@ -9,7 +9,14 @@ import type { HeldModels, ModelCache } from "@calibration/shared/model-cache.ts"
 import { findRepeats, nameOf, type Placed } from "@calibration/shared/repeats.ts";
 import type { TimePartitions } from "@calibration/shared/time-partitions.ts";
 import type { Pool } from "pg";
-import { correctedTelling, findNewestBad, keepCorrected, keepNewestBad, type CorrectedMessage } from "./store.ts";
+import {
+  correctedTelling,
+  findNewestBad,
+  findNewestCorrected,
+  keepCorrected,
+  keepNewestBad,
+  type CorrectedMessage,
+} from "./store.ts";
 
 const SENSORS_MAX = 20_000;
 
@@ -18,6 +25,8 @@ export interface CorrectedBatch {
   corrected: CorrectedMessage[];
   /** Up to which instants it moved the newest bad readings, by sensor. */
   bad: ReadonlyMap<number, number>;
+  /** All are newer than what was corrected of their sensors, so none is a repeat. */
+  areNew: boolean;
   counts: Counts;
 }
 
@@ -31,6 +40,9 @@ export function correctReadings(parts: {
 }): PartitionHandler<CorrectedBatch> {
   /** By sensor; -Infinity where none was bad. */
   const newestBad = new Map<number, number>();
+  const newestMs = new Map<number, number>();
+  // A partition that was just opened, perhaps since this very knowledge was wrong, lets PostgreSQL look at its first batch.
+  let isProven = false;
 
   return {
     async decide(batch) {
@@ -38,8 +50,11 @@ export function correctReadings(parts: {
       const bad = new Map<number, number>();
       const corrected = await correctAll(batch, counts, bad);
       await parts.months.ensure(timestampsOf(corrected));
+      return { corrected, bad, counts, areNew: (await allNewer(corrected)) && isProven };
+    },
 
-      return { corrected, bad, counts };
+    committed() {
+      isProven = true;
     },
 
     async retell(batch) {
@@ -97,6 +112,27 @@ export function correctReadings(parts: {
     return inMessage;
   }
 
+  /** Whether each reading is newer than all of its sensor before it; remembers the newest. */
+  async function allNewer(corrected: readonly CorrectedMessage[]): Promise<boolean> {
+    const sensorIds = [...new Set(corrected.map(({ sensorId }) => sensorId))];
+    if (newestMs.size + sensorIds.length > SENSORS_MAX) newestMs.clear();
+    const wanted = sensorIds.filter((sensorId) => !newestMs.has(sensorId));
+    if (wanted.length > 0) {
+      const found = await findNewestCorrected(parts.pool, wanted);
+      for (const sensorId of wanted) newestMs.set(sensorId, found.get(sensorId) ?? -Infinity);
+    }
+    let all = true;
+    for (const { sensorId, readings } of corrected) {
+      let newest = newestMs.get(sensorId)!;
+      for (const { timestampMs } of readings) {
+        if (timestampMs > newest) newest = timestampMs;
+        else all = false;
+      }
+      newestMs.set(sensorId, newest);
+    }
+    return all;
+  }
+
   function correctMessage(
     { message, sensor, parsed }: Admitted,
     models: HeldModels<CalibrationModel>,
@@ -112,11 +148,14 @@ export function correctReadings(parts: {
     for (const { quality, timestampMs, value } of parsed.readings) {
       if (quality === "bad") continue;
       if (repeats.size > 0 && repeats.has(nameOf({ sensorId, timestampMs, sequence: message.sequence }))) continue;
-      const { fallbackReason, ...corrected } = explainCorrection(found, calibrations, { timestampMs, value });
-      const { method } = corrected;
+      const { fallbackReason, correctedValue, method, modelVersion, extrapolated } = explainCorrection(
+        found,
+        calibrations,
+        { timestampMs, value },
+      );
       methods[method] = (methods[method] ?? 0) + 1;
       if (fallbackReason !== null) fallbacks[fallbackReason] = (fallbacks[fallbackReason] ?? 0) + 1;
-      readings.push({ timestampMs, rawValue: value, ...corrected });
+      readings.push({ timestampMs, rawValue: value, correctedValue, method, modelVersion, extrapolated });
     }
     for (const [method, times] of Object.entries(methods)) count(counts, "corrected", [method], times);
     for (const [reason, times] of Object.entries(fallbacks)) count(counts, "fallback", [reason], times);
@@ -135,8 +174,9 @@ export function correctReadings(parts: {
 /** Keep what was corrected; tell it in the form it came in. */
 export const keepCorrections: Keep<CorrectedBatch> = async (transaction, decisions) => {
   const all = decisions.flatMap(({ decided }) => decided.corrected);
+  const areNew = decisions.every(({ decided }) => decided.areNew);
   const bad = new Map(decisions.flatMap(({ decided }) => [...decided.bad]));
-  const [fresh] = await Promise.all([keepCorrected(transaction, all), keepNewestBad(transaction, bad)]);
+  const [fresh] = await Promise.all([keepCorrected(transaction, all, areNew), keepNewestBad(transaction, bad)]);
   return decisions.map(({ batch, decided: { corrected, counts } }) => {
     const told = corrected.filter((one) => fresh.has(one));
     return {

@@ -1,6 +1,7 @@
 import type { Corrected } from "@calibration/models/correction.ts";
 import type { Telling } from "@calibration/shared/bus.ts";
-import { numbers, words } from "@calibration/shared/columns.ts";
+import { doubles, flags, instants, ints, words } from "@calibration/shared/columns.ts";
+import { formatInstant } from "@calibration/shared/reading.ts";
 import { subjects } from "@calibration/shared/topology.ts";
 import type pg from "pg";
 
@@ -18,12 +19,12 @@ export interface CorrectedMessage {
  * What is new, and the hours' rollup of it, whose sums are exact decimals: the same wherever a batch began. Names what was new only where
  * something was not: nearly always all of it is.
  */
-const KEEP = `
+const keepSql = (onConflict: string) => `
   with kept as (
     insert into corrected_readings (sensor_id, timestamp, raw_value, corrected_value, method, model_version, extrapolated)
-    select s, to_timestamp(t / 1000.0), v, c, m, n, e
-      from unnest($1::int[], $2::float8[], $3::float8[], $4::float8[], $5::text[], $6::int[], $7::bool[]) as u(s, t, v, c, m, n, e)
-    on conflict do nothing
+    select s, t, v, c, m, n, e
+      from unnest($1::int[], $2::timestamptz[], $3::float8[], $4::float8[], $5::text[], $6::int[], $7::bool[]) as u(s, t, v, c, m, n, e)
+    ${onConflict}
     returning sensor_id, timestamp, corrected_value
   ), per_hour as (
     insert into corrected_per_hour as p (sensor_id, bucket, min, max, sum, count)
@@ -36,16 +37,24 @@ const KEEP = `
   select counted.n, kept.sensor_id, (extract(epoch from kept.timestamp) * 1000)::float8 as timestamp_ms
     from counted left join kept on counted.n < $8`;
 
-/** Those of the messages that brought at least one reading that was not corrected before. */
+const KEEP = { name: "keep-corrected", text: keepSql("on conflict do nothing") };
+/** Where PostgreSQL need not look first, a row costs it three fifths. */
+const KEEP_NEW = { name: "keep-new-corrected", text: keepSql("") };
+
+/**
+ * Those of the messages that brought at least one reading that was not corrected before.
+ * @param areNew none was corrected before, and none is there twice
+ */
 export async function keepCorrected(
   transaction: pg.PoolClient,
   messages: readonly CorrectedMessage[],
+  areNew: boolean,
 ): Promise<Set<CorrectedMessage>> {
   if (messages.length === 0) return new Set();
   const [sensorIds, timestamps, raw, corrected, versions]: [number[], number[], number[], number[], (number | null)[]] =
     [[], [], [], [], []];
   const methods: string[] = [];
-  const extrapolated: string[] = [];
+  const extrapolated: boolean[] = [];
   for (const { sensorId, readings } of messages) {
     for (const reading of readings) {
       sensorIds.push(sensorId);
@@ -54,20 +63,19 @@ export async function keepCorrected(
       corrected.push(reading.correctedValue);
       methods.push(reading.method);
       versions.push(reading.modelVersion);
-      extrapolated.push(reading.extrapolated ? "t" : "f");
+      extrapolated.push(reading.extrapolated);
     }
   }
   const { rows } = await transaction.query<{ n: number; sensor_id: number; timestamp_ms: number }>({
-    name: "keep-corrected",
-    text: KEEP,
+    ...(areNew ? KEEP_NEW : KEEP),
     values: [
-      numbers(sensorIds),
-      numbers(timestamps),
-      numbers(raw),
-      numbers(corrected),
+      ints(sensorIds),
+      instants(timestamps),
+      doubles(raw),
+      doubles(corrected),
       words(methods),
-      numbers(versions),
-      words(extrapolated),
+      ints(versions),
+      flags(extrapolated),
       sensorIds.length,
     ],
   });
@@ -81,6 +89,20 @@ export async function keepCorrected(
     return isNew;
   };
   return new Set(messages.filter(brought));
+}
+
+/** The newest corrected reading of those sensors that have one, in milliseconds. */
+export async function findNewestCorrected(
+  pool: Pick<pg.Pool, "query">,
+  sensorIds: readonly number[],
+): Promise<Map<number, number>> {
+  const { rows } = await pool.query<{ sensor_id: number; newest: Date | null }>({
+    name: "find-newest-corrected",
+    text: `select s as sensor_id, (select max(timestamp) from corrected_readings where sensor_id = s) as newest
+      from unnest($1::int[]) as s`,
+    values: [ints(sensorIds)],
+  });
+  return new Map(rows.flatMap((row) => (row.newest === null ? [] : [[row.sensor_id, row.newest.getTime()]])));
 }
 
 /** The newest bad reading of those sensors that ever had one, in milliseconds. */
@@ -102,9 +124,9 @@ export async function keepNewestBad(transaction: pg.PoolClient, newestMs: Readon
   await transaction.query({
     name: "keep-newest-bad",
     text: `insert into correction_state (sensor_id, newest_bad)
-      select s, to_timestamp(t / 1000.0) from unnest($1::int[], $2::float8[]) as u(s, t)
+      select * from unnest($1::int[], $2::timestamptz[])
       on conflict (sensor_id) do update set newest_bad = excluded.newest_bad`,
-    values: [rows.map(([sensorId]) => sensorId), rows.map(([, ms]) => ms)],
+    values: [ints(rows.map(([sensorId]) => sensorId)), instants(rows.map(([, ms]) => ms))],
   });
 }
 
@@ -112,20 +134,18 @@ export function correctedTelling(
   { sensorId, site, key, sequence, isArray, traceparent, readings }: CorrectedMessage,
   streamCreated: string,
 ): Telling {
-  const bodies = readings.map((reading) => ({
-    sensor_id: sensorId,
-    timestamp: new Date(reading.timestampMs).toISOString(),
-    raw_value: reading.rawValue,
-    corrected_value: reading.correctedValue,
-    method: reading.method,
-    model_version: reading.modelVersion,
-    // Said where it is so: it is rare, and this is the busiest subject of all.
-    ...(reading.extrapolated ? { extrapolated: true } : {}),
-  }));
+  // Put together by hand, since this is the busiest subject of all: a quarter of what objects and `JSON.stringify` cost.
+  const bodies = readings.map(
+    ({ timestampMs, rawValue, correctedValue, method, modelVersion, extrapolated }) =>
+      `{"sensor_id":${sensorId},"timestamp":"${formatInstant(timestampMs)}","raw_value":${rawValue},` +
+      `"corrected_value":${correctedValue},"method":"${method}","model_version":${modelVersion}` +
+      // Said where it is so: it is rare.
+      (extrapolated ? ',"extrapolated":true}' : "}"),
+  );
   return {
     subject: subjects.corrected(site, key),
     id: `corrected-${streamCreated}-${sequence}`,
     traceparent,
-    body: JSON.stringify(isArray ? bodies : bodies[0]),
+    body: isArray ? `[${bodies.join(",")}]` : bodies[0]!,
   };
 }

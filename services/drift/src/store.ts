@@ -1,4 +1,4 @@
-import { numbers } from "@calibration/shared/columns.ts";
+import { doubles, instants, ints } from "@calibration/shared/columns.ts";
 import type pg from "pg";
 import type { Pool } from "pg";
 import type { ClosedHour, Followed, Following } from "./core/follow.ts";
@@ -79,19 +79,17 @@ async function keepDrifts(transaction: pg.PoolClient, rows: readonly OfPartition
   await transaction.query({
     name: "keep-drift",
     text: `insert into sensor_drift (sensor_id, partition, drift, baseline, span, level, timestamp, body)
-      select s, p, d, b, w, l, to_timestamp(t / 1000.0), j
-        from unnest($1::int[], $2::int[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::float8[], $8::jsonb[])
-          as u(s, p, d, b, w, l, t, j)
+      select * from unnest($1::int[], $2::int[], $3::float8[], $4::float8[], $5::float8[], $6::float8[], $7::timestamptz[], $8::jsonb[])
       on conflict (sensor_id) do update set partition = excluded.partition, drift = excluded.drift, baseline = excluded.baseline,
         span = excluded.span, level = excluded.level, timestamp = excluded.timestamp, body = excluded.body`,
     values: [
-      numbers(rows.map((row) => row.sensorId)),
-      numbers(rows.map((row) => row.partition)),
-      numbers(rows.map((row) => row.last!.drift)),
-      numbers(rows.map((row) => row.last!.baseline)),
-      numbers(rows.map((row) => row.last!.span)),
-      numbers(rows.map((row) => row.state.level)),
-      numbers(rows.map((row) => row.last!.timestampMs)),
+      ints(rows.map((row) => row.sensorId)),
+      ints(rows.map((row) => row.partition)),
+      doubles(rows.map((row) => row.last!.drift)),
+      doubles(rows.map((row) => row.last!.baseline)),
+      doubles(rows.map((row) => row.last!.span)),
+      doubles(rows.map((row) => row.state.level)),
+      instants(rows.map((row) => row.last!.timestampMs)),
       rows.map((row) => JSON.stringify(row.state)),
     ],
   });
@@ -103,14 +101,13 @@ async function keepStates(transaction: pg.PoolClient, rows: readonly OfPartition
   await transaction.query({
     name: "keep-drift-states",
     text: `insert into sensor_drift (sensor_id, partition, level, timestamp, body)
-      select s, p, l, to_timestamp(t / 1000.0), j
-        from unnest($1::int[], $2::int[], $3::float8[], $4::float8[], $5::jsonb[]) as u(s, p, l, t, j)
+      select * from unnest($1::int[], $2::int[], $3::float8[], $4::timestamptz[], $5::jsonb[])
       on conflict (sensor_id) do update set partition = excluded.partition, body = excluded.body`,
     values: [
-      rows.map((row) => row.sensorId),
-      rows.map((row) => row.partition),
-      rows.map((row) => row.state.level),
-      rows.map((row) => row.state.newestMs),
+      ints(rows.map((row) => row.sensorId)),
+      ints(rows.map((row) => row.partition)),
+      doubles(rows.map((row) => row.state.level)),
+      instants(rows.map((row) => row.state.newestMs)),
       rows.map((row) => JSON.stringify(row.state)),
     ],
   });
@@ -122,13 +119,13 @@ async function keepHours(transaction: pg.PoolClient, rows: readonly OfPartition[
   await transaction.query({
     name: "keep-hours",
     text: `insert into hourly_means (sensor_id, hour, mean, count)
-      select s, to_timestamp(t / 1000.0), m, c from unnest($1::int[], $2::float8[], $3::float8[], $4::int[]) as u(s, t, m, c)
+      select * from unnest($1::int[], $2::timestamptz[], $3::float8[], $4::int[])
       on conflict do nothing`,
     values: [
-      hours.map((hour) => hour.sensorId),
-      hours.map((hour) => hour.hourMs),
-      hours.map((hour) => hour.mean),
-      hours.map((hour) => hour.count),
+      ints(hours.map((hour) => hour.sensorId)),
+      instants(hours.map((hour) => hour.hourMs)),
+      doubles(hours.map((hour) => hour.mean)),
+      ints(hours.map((hour) => hour.count)),
     ],
   });
 }

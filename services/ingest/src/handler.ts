@@ -5,8 +5,9 @@ import type { Heard, PartitionHandler } from "@calibration/shared/hear.ts";
 import type { Keep } from "@calibration/shared/keep-together.ts";
 import { count, type Counts } from "@calibration/shared/metrics.ts";
 import type { TimePartitions } from "@calibration/shared/time-partitions.ts";
+import type { Pool } from "pg";
 import { deadLettersOf } from "./dead-letters.ts";
-import { createGathering, keepDeadLetters, keepReadings, type Gathering } from "./store.ts";
+import { createGathering, findNewest, keepDeadLetters, keepReadings, type Gathering } from "./store.ts";
 
 /** What a batch came to. */
 export interface Gathered {
@@ -14,14 +15,24 @@ export interface Gathered {
   dead: DeadLetter[];
   /** How many readings its messages claimed to carry. */
   received: number;
+  /** All are newer than what was kept of their sensors, so none is a repeat. */
+  areNew: boolean;
 }
+
+/** Of so many sensors of a partition the newest reading is remembered. */
+const SENSORS_MAX = 20_000;
 
 /** Decide which readings are admitted, and why the others are not. */
 export function gatherReadings(parts: {
+  pool: Pick<Pool, "query">;
   facts: Facts;
   months: TimePartitions;
   retentionDays: number;
 }): PartitionHandler<Gathered> {
+  const newestMs = new Map<number, number>();
+  // A partition that was just opened, perhaps since this very knowledge was wrong, lets PostgreSQL look at its first batch.
+  let isProven = false;
+
   return {
     async decide(batch) {
       const messages = batch.messages.filter(isReading);
@@ -31,9 +42,32 @@ export function gatherReadings(parts: {
       let received = 0;
       for (const message of messages) received += gather(message, gathering, dead);
       await parts.months.ensure(gathering.timestamps());
-      return { gathering, dead, received };
+      return { gathering, dead, received, areNew: (await allNewer(gathering)) && isProven };
+    },
+
+    committed() {
+      isProven = true;
     },
   };
+
+  /** Whether each reading is newer than all of its sensor before it; remembers the newest. */
+  async function allNewer(gathering: Gathering): Promise<boolean> {
+    const latest = gathering.latest();
+    const missing = [...latest.keys()].filter((sensorId) => !newestMs.has(sensorId));
+    if (missing.length > 0) {
+      if (newestMs.size + missing.length > SENSORS_MAX) newestMs.clear();
+      const wanted = [...latest.keys()].filter((sensorId) => !newestMs.has(sensorId));
+      const found = await findNewest(parts.pool, wanted);
+      for (const sensorId of wanted) newestMs.set(sensorId, found.get(sensorId) ?? -Infinity);
+    }
+    let all = true;
+    for (const [sensorId, { firstMs, isRising, timestampMs }] of latest) {
+      const before = newestMs.get(sensorId)!;
+      all &&= isRising && firstMs > before;
+      newestMs.set(sensorId, Math.max(before, timestampMs));
+    }
+    return all;
+  }
 
   /** Returns how many readings the message claimed to carry. */
   function gather(message: Heard, gathering: Gathering, dead: DeadLetter[]): number {
@@ -49,6 +83,7 @@ export const keepGathered: Keep<Gathered> = async (transaction, decisions) => {
   const kept = await keepReadings(
     transaction,
     decisions.map(({ decided }) => decided.gathering),
+    decisions.every(({ decided }) => decided.areNew),
   );
   return Promise.all(
     decisions.map(async ({ batch, decided: { gathering, dead, received } }, index) => {

@@ -19,13 +19,9 @@ const log = createLog("ingest", config.logLevel);
 await using plumbing = await openPlumbing("ingest", config);
 const { pool } = plumbing.database;
 await using months = await openMonths({ pool, table: "readings", retentionDays: config.retentionDays, log });
-const ingest = gatherReadings({
-  facts: createFacts(pool),
-  months,
-  retentionDays: config.retentionDays,
-});
+const facts = createFacts(pool);
 await using service = await openStreamService("ingest", plumbing, log, {
-  open: async () => ingest,
+  open: async () => gatherReadings({ pool, facts, months, retentionDays: config.retentionDays }),
   keep: keepGathered,
 });
 await using _ticking = openTicking(plumbing.bus, service.hearing);

@@ -2,12 +2,16 @@ import type { Telling } from "@calibration/shared/bus.ts";
 import { deadLetterTelling, type DeadLetter } from "@calibration/shared/dead-letters.ts";
 import type { Heard } from "@calibration/shared/hear.ts";
 import type { Reading } from "@calibration/shared/reading.ts";
-import { numbers } from "@calibration/shared/columns.ts";
+import { bigInts, doubles, instants, ints, smallInts } from "@calibration/shared/columns.ts";
 import type pg from "pg";
 
 const QUALITY_CODE = { good: 0, uncertain: 1, bad: 2 } as const;
 
 interface Latest {
+  /** Of the first of its readings; the oldest, where they rise. */
+  firstMs: number;
+  /** Each was newer than the one before. */
+  isRising: boolean;
   timestampMs: number;
   receivedMs: number;
   valueAtMs: number | null;
@@ -25,6 +29,18 @@ export function createGathering() {
   const sequences: number[] = [];
   const received: number[] = [];
   const latest = new Map<number, Latest>();
+  const begin = (sensorId: number, { timestampMs }: Reading): Latest => {
+    const begun = {
+      firstMs: timestampMs,
+      isRising: true,
+      timestampMs: -Infinity,
+      receivedMs: 0,
+      valueAtMs: null,
+      value: null,
+    };
+    latest.set(sensorId, begun);
+    return begun;
+  };
   return {
     add(sensorId: number, reading: Reading, message: Heard) {
       sensorIds.push(sensorId);
@@ -33,27 +49,24 @@ export function createGathering() {
       qualities.push(QUALITY_CODE[reading.quality]);
       sequences.push(message.sequence);
       received.push(message.storedMs);
-      const newest = latest.get(sensorId) ?? { timestampMs: -Infinity, receivedMs: 0, valueAtMs: null, value: null };
+      const newest = latest.get(sensorId) ?? begin(sensorId, reading);
       if (reading.timestampMs > newest.timestampMs) {
         newest.timestampMs = reading.timestampMs;
         newest.receivedMs = message.storedMs;
-      }
+      } else newest.isRising = false;
       // The first value of a timestamp stands, so only a newer one takes its place.
       if (reading.quality !== "bad" && (newest.valueAtMs === null || reading.timestampMs > newest.valueAtMs)) {
         newest.valueAtMs = reading.timestampMs;
         newest.value = reading.value;
       }
-      latest.set(sensorId, newest);
     },
     count: () => sensorIds.length,
     timestamps: () => timestamps,
     has: (sensorId: number) => latest.has(sensorId),
     columns: () => [sensorIds, timestamps, values, qualities, sequences, received],
-    latest: (): Iterable<[number, Latest]> => latest,
+    latest: (): ReadonlyMap<number, Latest> => latest,
   };
 }
-
-const instant = (milliseconds: string) => `to_timestamp(${milliseconds} / 1000.0)`;
 
 /** PostgreSQL's own epoch: buckets begin at whole minutes and hours of UTC. */
 const BUCKETS_FROM = "timestamptz '2000-01-01 00:00:00Z'";
@@ -62,12 +75,12 @@ const BUCKETS_FROM = "timestamptz '2000-01-01 00:00:00Z'";
  * One statement: the readings that are new, and what follows from them alone. The rollups' sums are exact decimals, so
  * they come out the same wherever a batch began. It says of which sensors how many were new only where not all were.
  */
-const KEEP = `
+const keepSql = (onConflict: string) => `
   with kept as (
     insert into readings (sensor_id, timestamp, raw_value, quality, stream_sequence, received_at)
-    select s, ${instant("t")}, v, q, n, ${instant("r")}
-      from unnest($1::int[], $2::float8[], $3::float8[], $4::int2[], $5::int8[], $6::float8[]) as u(s, t, v, q, n, r)
-    on conflict do nothing
+    select s, t, v, q, n, r
+      from unnest($1::int[], $2::timestamptz[], $3::float8[], $4::int2[], $5::int8[], $6::timestamptz[]) as u(s, t, v, q, n, r)
+    ${onConflict}
     returning sensor_id, timestamp, raw_value, quality
   ), minutes as materialized (
     select sensor_id, date_bin('1 minute', timestamp, ${BUCKETS_FROM}) as bucket,
@@ -88,8 +101,8 @@ const KEEP = `
     select sensor_id, count(*)::int as n from kept group by 1
   ), latest as (
     insert into sensor_latest as l (sensor_id, timestamp, raw_value, value_at, received_at, readings)
-    select u.s, ${instant("u.t")}, u.v, ${instant("u.a")}, ${instant("u.r")}, coalesce(k.n, 0)
-      from unnest($7::int[], $8::float8[], $9::float8[], $10::float8[], $11::float8[]) as u(s, t, v, a, r)
+    select u.s, u.t, u.v, u.a, u.r, coalesce(k.n, 0)
+      from unnest($7::int[], $8::timestamptz[], $9::float8[], $10::timestamptz[], $11::timestamptz[]) as u(s, t, v, a, r)
       left join by_sensor k on k.sensor_id = u.s
     on conflict (sensor_id) do update set
       received_at = case when excluded.timestamp > l.timestamp then excluded.received_at else l.received_at end,
@@ -100,28 +113,54 @@ const KEEP = `
   ), counted as (select coalesce(sum(n), 0)::int as all_kept from by_sensor)
   select all_kept, sensor_id, n from counted left join by_sensor on all_kept < $12`;
 
-/** Returns how many of each batch were new; the others are repeats. */
-export async function keepReadings(transaction: pg.PoolClient, gatherings: readonly Gathering[]): Promise<number[]> {
+const KEEP = { name: "keep-readings", text: keepSql("on conflict do nothing") };
+/** Where PostgreSQL need not look first, a row costs it three fifths. */
+const KEEP_NEW = { name: "keep-new-readings", text: keepSql("") };
+
+/** As a gathering has them. */
+const COLUMNS = [ints, instants, doubles, smallInts, bigInts, instants];
+
+/**
+ * Returns how many of each batch were new; the others are repeats.
+ * @param areNew none of them was kept before, and none is there twice
+ */
+export async function keepReadings(
+  transaction: pg.PoolClient,
+  gatherings: readonly Gathering[],
+  areNew: boolean,
+): Promise<number[]> {
   const total = gatherings.reduce((sum, one) => sum + one.count(), 0);
   if (total === 0) return gatherings.map(() => 0);
   const all = gatherings.map((one) => one.columns());
   const latest = gatherings.flatMap((one) => [...one.latest()]).toSorted(([a], [b]) => a - b);
   const { rows } = await transaction.query<{ all_kept: number; sensor_id: number; n: number }>({
-    name: "keep-readings",
-    text: KEEP,
+    ...(areNew ? KEEP_NEW : KEEP),
     values: [
-      ...all[0]!.map((_, column) => numbers(all.flatMap((columns) => columns[column]!))),
-      numbers(latest.map(([sensorId]) => sensorId)),
-      numbers(latest.map(([, one]) => one.timestampMs)),
-      numbers(latest.map(([, one]) => one.value)),
-      numbers(latest.map(([, one]) => one.valueAtMs)),
-      numbers(latest.map(([, one]) => one.receivedMs)),
+      ...COLUMNS.map((columnOf, column) => columnOf(all.flatMap((columns) => columns[column]!))),
+      ints(latest.map(([sensorId]) => sensorId)),
+      instants(latest.map(([, one]) => one.timestampMs)),
+      doubles(latest.map(([, one]) => one.value)),
+      instants(latest.map(([, one]) => one.valueAtMs)),
+      instants(latest.map(([, one]) => one.receivedMs)),
       total,
     ],
   });
   if (rows[0]!.all_kept === total) return gatherings.map((one) => one.count());
   if (rows[0]!.all_kept === 0) return gatherings.map(() => 0);
   return gatherings.map((one) => rows.reduce((sum, { sensor_id: id, n }) => (one.has(id) ? sum + n : sum), 0));
+}
+
+/** The newest reading kept of those sensors that have one, in milliseconds. */
+export async function findNewest(
+  pool: Pick<pg.Pool, "query">,
+  sensorIds: readonly number[],
+): Promise<Map<number, number>> {
+  const { rows } = await pool.query<{ sensor_id: number; timestamp: Date }>({
+    name: "find-newest",
+    text: "select sensor_id, timestamp from sensor_latest where sensor_id = any($1::int[])",
+    values: [ints(sensorIds)],
+  });
+  return new Map(rows.map((row) => [row.sensor_id, row.timestamp.getTime()]));
 }
 
 /** Keeps dead letters whole and returns what is to be said of those that are new. */
@@ -133,8 +172,8 @@ export async function keepDeadLetters(
   const inserted = await transaction.query<{ id: number; stream_sequence: number; element_index: number }>({
     name: "keep-dead-letters",
     text: `insert into dead_letters (subject, site, key, reason, detail, payload, stream_sequence, element_index, stream_created, received_at)
-      select subject, site, key, reason, detail, payload, sequence, index, $9, ${instant("received")}
-        from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::int8[], $8::int[], $10::float8[])
+      select subject, site, key, reason, detail, payload, sequence, index, $9, received
+        from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::int8[], $8::int[], $10::timestamptz[])
           with ordinality as u(subject, site, key, reason, detail, payload, sequence, index, received, place)
        order by place
       on conflict do nothing returning id, stream_sequence, element_index`,
@@ -148,7 +187,7 @@ export async function keepDeadLetters(
       letters.map((letter) => letter.sequence),
       letters.map((letter) => letter.index),
       streamCreated,
-      letters.map((letter) => letter.receivedMs),
+      instants(letters.map((letter) => letter.receivedMs)),
     ],
   });
   const ids = new Map(inserted.rows.map((row) => [`${row.stream_sequence} ${row.element_index}`, row.id]));

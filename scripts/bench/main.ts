@@ -11,6 +11,7 @@ import { forestFigures } from "./forest.ts";
 import { latencyFigures } from "./latency.ts";
 import { memoryFigures, memoryOfAnomaly } from "./memory.ts";
 import { ownershipFigures } from "./ownership.ts";
+import { parsingFigures } from "./parsing.ts";
 import { readFigures } from "./reads.ts";
 import { replicaFigures } from "./replicas.ts";
 import { LOCAL, openServers, type Servers } from "./site.ts";
@@ -20,7 +21,7 @@ import { trainingFigures } from "./training.ts";
 const USAGE = `npm run bench -- [--quick] [--only NAME,NAME] [--rounds N]
 
   --quick    short loads and one round, under two minutes: shows that everything runs, and roughly how fast
-  --only     of: ingest, platform, latency, replicas, ownership, sensors, memory, anomaly, forest, reads, training
+  --only     of: ingest, platform, latency, replicas, ownership, sensors, memory, anomaly, forest, parsing, reads, training
   --rounds   how often each figure and its reference are measured in turns (default 3)`;
 
 type Bench = (servers: Servers, quick: boolean, rounds: number) => Promise<Figure[]>;
@@ -34,6 +35,7 @@ const benches: Record<string, Bench> = {
   memory: memoryFigures,
   anomaly: memoryOfAnomaly,
   forest: async (_, quick, times) => forestFigures(quick, times),
+  parsing: (_, quick, times) => parsingFigures(quick, times),
   reads: readFigures,
   training: trainingFigures,
 };

@@ -1,6 +1,7 @@
 /** `docker compose` as an operator types it, on a stack of its own beside whatever else runs on the machine. */
 import { freePort } from "@calibration/servers/ports.ts";
 import { spawn, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 export interface Stack {
@@ -16,6 +17,7 @@ export interface Stack {
 }
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const OWN_IMAGE = "calibration-platform:local";
 /** Always the same, so that a run that was killed is tidied up by the next. */
 const PROJECT = "calibration-deployment-test";
 /** Ports on which nothing else is expected, below those that the kernel takes for outgoing connections. */
@@ -25,7 +27,10 @@ const NATS_PORT_FIRST = 24_222;
 /** Builds the image on a starved machine. */
 const COMMAND_MS_MAX = 30 * 60_000;
 
-/** Why there can be no stack here; null where there can. */
+/** Where an image is absent: a registry that is reachable brings it in less. */
+const PULL_MS_MAX = 5 * 60_000;
+
+/** Why there can be no stack here; null where there can. What images are absent are brought, where there is a registry. */
 export function noStack(): string | null {
   for (const [args, lacking] of [
     [["info"], "no Docker engine answers"],
@@ -34,8 +39,20 @@ export function noStack(): string | null {
     const done = spawnSync("docker", args, { stdio: "ignore", timeout: 30_000 });
     if (done.status !== 0) return lacking;
   }
-  return null;
+  const absent = imagesOfOthers().find((image) => !has(image));
+  return absent === undefined ? null : `the image ${absent} is not there and cannot be had`;
 }
+
+/** Those of the compose file that are not built here, and those that ours is built on. */
+function imagesOfOthers(): string[] {
+  const started = spawnSync("docker", ["compose", "config", "--images"], { cwd: ROOT, encoding: "utf8" }).stdout;
+  const bases = [...readFileSync(`${ROOT}Dockerfile`, "utf8").matchAll(/^FROM (\S+:\S+)/gm)].map(([, image]) => image!);
+  return [...new Set([...started.split("\n").filter((image) => image !== "" && image !== OWN_IMAGE), ...bases])];
+}
+
+const has = (image: string): boolean =>
+  spawnSync("docker", ["image", "inspect", image], { stdio: "ignore" }).status === 0 ||
+  spawnSync("docker", ["pull", "--quiet", image], { stdio: "ignore", timeout: PULL_MS_MAX }).status === 0;
 
 export async function createStack(): Promise<Stack> {
   const natsPort = (await freePort(NATS_PORT_FIRST)).port;

@@ -232,27 +232,27 @@ function fitTail(tail: Tail, effective: number, deviation: number): void {
 }
 
 const starts = new Int32Array(BLOCKS);
+/** The largest of each block that is not taken yet. */
+const heads = new Float64Array(BLOCKS);
 
 /** Puts the largest values of all blocks into `exceedances`, descending; answers how many there are. */
 function mergeLargest({ largest, held }: Tail, wanted: number): number {
   const blocks = held.length;
-  next.fill(0);
-  for (let block = 1, start = KEPT_OF_BLOCK; block < blocks; start += held[block++]!) starts[block] = start;
+  for (let block = 0, start = 0; block < blocks; block++) {
+    starts[block] = start;
+    next[block] = start;
+    heads[block] = held[block]! > 0 ? largest[start]! : -Infinity;
+    start += block === 0 ? KEPT_OF_BLOCK : held[block]!;
+  }
   let found = 0;
   while (found < wanted) {
-    let best = -1;
-    let most = -Infinity;
-    for (let block = 0; block < blocks; block++) {
-      if (next[block]! >= held[block]!) continue;
-      const x = largest[starts[block]! + next[block]!]!;
-      if (x > most) {
-        most = x;
-        best = block;
-      }
-    }
-    if (best < 0) break;
-    next[best]!++;
+    let best = 0;
+    for (let block = 1; block < blocks; block++) if (heads[block]! > heads[best]!) best = block;
+    const most = heads[best]!;
+    if (most === -Infinity) break;
     exceedances[found++] = most;
+    const at = ++next[best]!;
+    heads[best] = at < starts[best]! + held[best]! ? largest[at]! : -Infinity;
   }
   return found;
 }

@@ -1,7 +1,9 @@
 /** What the services hold in memory, by the number of sensors. */
 import { setTimeout as pause } from "node:timers/promises";
+import { MODEL_TYPES } from "@calibration/shared/model.ts";
 import { subjects } from "@calibration/shared/topology.ts";
 import { ratioOf, type Figure } from "./figure.ts";
+import { giveModels } from "./given-models.ts";
 import { aReading, createPublishing, publishBacklog } from "./publisher.ts";
 import { ROOT, type Servers, type ServiceName } from "./site.ts";
 
@@ -23,7 +25,7 @@ export async function memoryFigures(servers: Servers, quick: boolean): Promise<F
   return FLAT.map((service) => {
     const [a, b] = [ours.get(service)!, theirs.get(service)!];
     return {
-      name: `memory of ${service}, ${many} sensors, ${seconds} s of load`,
+      name: `memory of ${service}, ${many} sensors with three models, ${seconds} s of load`,
       reference: `${few} sensors`,
       unit: "MB",
       bound: { kind: "at most", ratio: 2 },
@@ -38,6 +40,7 @@ export async function memoryFigures(servers: Servers, quick: boolean): Promise<F
 /** Resident megabytes of each service at the end of the load. */
 async function underLoad(servers: Servers, sensors: number, seconds: number): Promise<Map<ServiceName, number>> {
   await using site = await servers.openSite(sensors);
+  await giveModels(site, MODEL_TYPES);
   const started = new Map(
     await Promise.all(
       FLAT.map(

@@ -1,17 +1,14 @@
 /** What more replicas of anomaly bring while scoring is what costs. */
-import { encodeArtifact } from "@calibration/models/artifact.ts";
-import { encodeIsolationForest, fitIsolationForest } from "@calibration/models/isolation-forest.ts";
-import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { ratioOf, type Figure } from "./figure.ts";
-import { aReading, publishBacklog } from "./publisher.ts";
+import { giveModels } from "./given-models.ts";
+import { publishBacklog } from "./publisher.ts";
 import { ROOT, type Process, type Servers, type Site } from "./site.ts";
 
 const SENSORS = 200;
 /** Joined replicas have shared the partitions by then. */
 const SETTLED_MS = 2500;
-const FITTED = 5000;
 const LOOK_MS = 50;
 const MEASURED_MS = 10_000;
 const QUICK_MS = 3000;
@@ -36,7 +33,7 @@ export async function replicaFigures(servers: Servers, quick: boolean, rounds: n
 
 async function rateOfReplicas(servers: Servers, count: number, quick: boolean): Promise<number> {
   await using site = await servers.openSite(SENSORS);
-  await giveForests(site);
+  await giveModels(site, ["anomaly"]);
   const readings = quick ? 600_000 : 2_000_000;
   await publishBacklog(site.bus, { sensors: SENSORS, readings, perMessage: 100 });
   const replicas: Process[] = await Promise.all(
@@ -59,24 +56,4 @@ async function judged({ database }: Site): Promise<number> {
     "select coalesce(sum((counters->>'judged/isolation_forest')::float8), 0) as n from stream_positions where service = 'anomaly'",
   );
   return rows[0]!.n;
-}
-
-/** The same forest for every sensor, in force since before the backlog. */
-export async function giveForests({ database, sensors }: Site): Promise<void> {
-  const rows = new Float64Array(FITTED * 3);
-  for (let i = 0; i < FITTED; i++) {
-    const minute = i * 13;
-    rows.set([aReading(1, minute, 0).value, Math.floor(minute / 60) % 24, Math.floor(minute / 1440) % 7], i * 3);
-  }
-  const artifact = Buffer.from(encodeArtifact("anomaly", encodeIsolationForest(fitIsolationForest(rows))));
-  await database.pool.query(
-    `with made as (
-       insert into model_artifacts (model_name, model_type, sensor_id, version, current, algorithm, params, features, samples, metrics,
-         trained_at, trigger, size_bytes, sha256, artifact)
-       select 'bench', 'anomaly', i, 1, true, 'isolation_forest', '{}', '[]', $2, '{}', now(), 'cli', $3, $4, $5
-         from generate_series(1, $1::int) i returning id, sensor_id)
-     insert into model_promotions (sensor_id, model_type, valid_from, model_id, version)
-     select sensor_id, 'anomaly', now() - interval '1 hour', id, 1 from made`,
-    [sensors, FITTED, artifact.length, createHash("sha256").update(artifact).digest("hex"), artifact],
-  );
 }

@@ -166,26 +166,27 @@ async function run(url: string, text: string): Promise<void> {
   await client.query(text).finally(() => client.end());
 }
 
+export const sensorOfBench: SensorBody = {
+  name: "A sensor",
+  type: "Temperature",
+  unit: "°C",
+  range_min: -100,
+  range_max: 200,
+  expected_interval_s: 60,
+  baseline: null,
+  settings: { ...SETTINGS_DEFAULTS },
+};
+
 async function makeSensors(pool: pg.Pool, count: number): Promise<void> {
-  const body: SensorBody = {
-    name: "A sensor",
-    type: "Temperature",
-    unit: "°C",
-    range_min: -100,
-    range_max: 200,
-    expected_interval_s: 60,
-    baseline: null,
-    settings: { ...SETTINGS_DEFAULTS },
-  };
   await pool.query(
     `insert into sensors (id, key, site, name, type, unit, range_min, range_max, expected_interval_s, settings)
      select i, i::text, 'main', $2, 'Temperature', '°C', -100, 200, 60, $3 from generate_series(1, $1::int) i`,
-    [count, body.name, body.settings],
+    [count, sensorOfBench.name, sensorOfBench.settings],
   );
   await pool.query(
     `insert into sensor_versions (sensor_id, valid_from, site, key, body)
      select i, now() - interval '1 hour', 'main', i::text, $2 from generate_series(1, $1::int) i`,
-    [count, body],
+    [count, sensorOfBench],
   );
 }
 

@@ -1,6 +1,5 @@
 /** `npm run auto-train-models`: trains what is due, once or again and again. */
 import { ARTIFACT_FORMAT_VERSION } from "@calibration/models/artifact.ts";
-import { READINGS_BEFORE_CALIBRATION } from "@calibration/shared/calibration.ts";
 import { untilStopped } from "@calibration/shared/lifetime.ts";
 import { findDue, MODEL_AGE_DAYS_MAX } from "@calibration/shared/training.ts";
 import { readOptions, wrongUsage } from "../local/options.ts";
@@ -38,7 +37,6 @@ async function trainDue(): Promise<boolean> {
   const due = await findDue(client.pool, {
     maxAgeDays,
     formatVersion: ARTIFACT_FORMAT_VERSION,
-    readingsBefore: READINGS_BEFORE_CALIBRATION,
   });
   console.log(due.length === 0 ? "Nothing is due." : `${due.length} models are due.`);
   const outcomes = await client.train(due, "schedule", printOutcome);

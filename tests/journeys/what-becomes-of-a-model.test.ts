@@ -3,7 +3,6 @@
  *                                    └──events.model.<type>.<id>──▶ every replica judges, predicts and corrects by it, or says why not
  */
 import { ARTIFACT_FORMAT_VERSION } from "@calibration/models/artifact.ts";
-import { READINGS_BEFORE_CALIBRATION } from "@calibration/shared/calibration.ts";
 import { findDue } from "@calibration/shared/training.ts";
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -355,7 +354,6 @@ describe("a model", () => {
     }
     const due = await findDue(plant.database.pool, {
       formatVersion: ARTIFACT_FORMAT_VERSION,
-      readingsBefore: READINGS_BEFORE_CALIBRATION,
     });
     expect(due.filter(({ sensorId }) => sensorId === 6).map(({ modelType, because }) => [modelType, because])).toEqual(
       ["anomaly", "calibration", "drift"].map((type) => [type, "the stored model has another format"]),

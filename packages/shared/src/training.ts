@@ -2,7 +2,7 @@
 import type { Pool } from "pg";
 import { say, type Bus } from "./bus.ts";
 import { CALIBRATIONS_MIN } from "./calibration.ts";
-import type { ModelType } from "./model.ts";
+import { MODEL_TYPES, type ModelType } from "./model.ts";
 import { subjects } from "./topology.ts";
 
 export type TrainingTrigger = "schedule" | "request" | "cli";
@@ -73,14 +73,6 @@ const FIND_DUE = `
    where case when model_type = 'calibration' then calibrations >= $4::bigint else readings > 0 end
    order by sensor_id, model_type`;
 
-const GOOD_READINGS =
-  "select count(*)::int as n from (select 1 from readings where sensor_id = $1 and quality = 0 limit $2) as few";
-
-/** Good readings of a sensor, counted up to a limit. */
-export async function countGoodReadings(pool: Pick<Pool, "query">, sensorId: number, most: number): Promise<number> {
-  return (await pool.query<{ n: number }>(GOOD_READINGS, [sensorId, most])).rows[0]!.n;
-}
-
 const PAIRS = `
   select c.id, c.corrected_value, c.applied_at, before.raw_value
     from calibrations c
@@ -112,7 +104,7 @@ export async function findCalibrationPairs(
 /** The models that should be trained now. A sensor that is short of data is not due. */
 export async function findDue(
   pool: Pick<Pool, "query">,
-  options: { maxAgeDays?: number; formatVersion: number; readingsBefore: number },
+  options: { maxAgeDays?: number; formatVersion: number },
 ): Promise<DueModel[]> {
   const found = await pool.query<{ sensor_id: number; model_type: ModelType; because: string | null }>(FIND_DUE, [
     options.maxAgeDays ?? MODEL_AGE_DAYS_MAX,
@@ -121,24 +113,32 @@ export async function findDue(
     CALIBRATIONS_MIN,
     options.formatVersion,
   ]);
-  const due: DueModel[] = [];
-  for (const { sensor_id: sensorId, model_type: modelType, because } of found.rows) {
-    if (because !== null && (await hasEnough(pool, sensorId, modelType, options.readingsBefore)))
-      due.push({ sensorId, modelType, because });
+  const due = found.rows.flatMap(({ sensor_id: sensorId, model_type: modelType, because }) =>
+    because === null ? [] : [{ sensorId, modelType, because }],
+  );
+  const enough = {} as Record<ModelType, Set<number>>;
+  for (const type of MODEL_TYPES) {
+    const sensorIds = due.filter((one) => one.modelType === type).map((one) => one.sensorId);
+    const { rows } = await pool.query<{ sensor_id: number }>(ENOUGH[type].text, [sensorIds, ENOUGH[type].needed]);
+    enough[type] = new Set(rows.map((row) => row.sensor_id));
   }
-  return due;
+  return due.filter(({ sensorId, modelType }) => enough[modelType].has(sensorId));
 }
 
-async function hasEnough(
-  pool: Pick<Pool, "query">,
-  sensorId: number,
-  modelType: ModelType,
-  readingsBefore: number,
-): Promise<boolean> {
-  if (modelType === "calibration") {
-    const pairs = await findCalibrationPairs(pool, sensorId, readingsBefore);
-    return pairs.filter(({ raw_value: raw }) => raw !== null).length >= CALIBRATIONS_WITH_READINGS_MIN;
-  }
-  const needed = modelType === "anomaly" ? READINGS_FOR_ANOMALY_MIN : READINGS_FOR_DRIFT_MIN;
-  return (await countGoodReadings(pool, sensorId, needed)) >= needed;
-}
+/** Those of the sensors that have so many good readings; no more of them are looked at. */
+const GOOD_READINGS = `
+  select s as sensor_id from unnest($1::int[]) as s
+   where (select count(*) from (select 1 from readings r where r.sensor_id = s and r.quality = 0 limit $2) as few) >= $2`;
+
+/** Those of the sensors that have so many calibrations with a good reading before them. */
+const CALIBRATIONS_WITH_READINGS = `
+  select c.sensor_id from calibrations c
+   where c.sensor_id = any($1::int[])
+     and exists (select 1 from readings r where r.sensor_id = c.sensor_id and r.quality = 0 and r.timestamp < c.applied_at)
+   group by 1 having count(*) >= $2`;
+
+const ENOUGH: Readonly<Record<ModelType, { text: string; needed: number }>> = {
+  anomaly: { text: GOOD_READINGS, needed: READINGS_FOR_ANOMALY_MIN },
+  drift: { text: GOOD_READINGS, needed: READINGS_FOR_DRIFT_MIN },
+  calibration: { text: CALIBRATIONS_WITH_READINGS, needed: CALIBRATIONS_WITH_READINGS_MIN },
+};

@@ -1,7 +1,6 @@
 /** What is due is asked for on a schedule, by whichever replica is first. */
 import { ARTIFACT_FORMAT_VERSION } from "@calibration/models/artifact.ts";
 import type { Bus } from "@calibration/shared/bus.ts";
-import { READINGS_BEFORE_CALIBRATION } from "@calibration/shared/calibration.ts";
 import { inTransaction } from "@calibration/shared/database.ts";
 import type { Log } from "@calibration/shared/log.ts";
 import { findDue, requestTraining } from "@calibration/shared/training.ts";
@@ -49,7 +48,6 @@ async function check({
       const due = await findDue(client, {
         maxAgeDays,
         formatVersion: ARTIFACT_FORMAT_VERSION,
-        readingsBefore: READINGS_BEFORE_CALIBRATION,
       });
       if (due.length === 0) return 0;
       const jobId = randomUUID();

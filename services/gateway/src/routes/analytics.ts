@@ -1,7 +1,6 @@
 import { ARTIFACT_FORMAT_VERSION } from "@calibration/models/artifact.ts";
 import { DAYS_PER_MONTH } from "@calibration/models/false-alarm-budget.ts";
 import { ANOMALY_TYPES, SEVERITIES } from "@calibration/shared/anomaly.ts";
-import { READINGS_BEFORE_CALIBRATION } from "@calibration/shared/calibration.ts";
 import { countKey } from "@calibration/shared/metrics.ts";
 import { FALLBACK_REASONS, MODEL_TYPES } from "@calibration/shared/model.ts";
 import { SENSOR_STATUSES, SENSOR_TYPES } from "@calibration/shared/sensor.ts";
@@ -30,9 +29,7 @@ export function analyticsRoutes(scope: FastifyInstance, { pool, bus }: Parts): v
   typed(scope).get("/api/ml-analytics", { config: { access: "read" } }, async ({ identity }) => {
     if (due === null || Date.now() - due.atMs > DUE_MS) {
       due = {
-        sensorIds: (
-          await findDue(pool, { formatVersion: ARTIFACT_FORMAT_VERSION, readingsBefore: READINGS_BEFORE_CALIBRATION })
-        ).map(({ sensorId }) => sensorId),
+        sensorIds: (await findDue(pool, { formatVersion: ARTIFACT_FORMAT_VERSION })).map(({ sensorId }) => sensorId),
         atMs: Date.now(),
       };
     }

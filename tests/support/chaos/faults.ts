@@ -54,6 +54,9 @@ export function createFaults(parts: { arena: Arena; load: Load; random: Random }
   };
   const pick = <T>(from: readonly T[]): T => from[random.integer(from.length)]!;
 
+  // Histories that caught up with the clock say something every few minutes only.
+  const speaking = load.sensors.filter(({ kind }) => kind === "live");
+
   const killedAt = async (member: Member, moment: string): Promise<void> => {
     const { line, trap } = MOMENTS[moment]!;
     await member.untilReady();
@@ -186,7 +189,7 @@ export function createFaults(parts: { arena: Arena; load: Load; random: Random }
       name: "a reading that PostgreSQL refuses",
       isLong: true,
       async strike() {
-        await untilGivenUp(arena, await load.poison(pick(load.sensors)));
+        await untilGivenUp(arena, await load.poison(pick(speaking)));
         return 1;
       },
     },
@@ -204,7 +207,7 @@ export function createFaults(parts: { arena: Arena; load: Load; random: Random }
             strike: () => member.kill(),
           });
         try {
-          await untilGivenUp(arena, await load.poison(pick(load.sensors)));
+          await untilGivenUp(arena, await load.poison(pick(speaking)));
         } finally {
           for (const member of struck) member.postgres.setTrap(null);
         }

@@ -1,7 +1,7 @@
 /**
  *   the schedule, or npm run auto-train-models ──▶ what is due, and why ──training.<type>.<id>──▶ trainer ──▶ model_artifacts
  */
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { openPlant, WAIT_MS, type Plant } from "../support/plant.ts";
@@ -16,19 +16,21 @@ interface Ended {
   lines: string[];
 }
 
+const COMMAND = "scripts/cli/auto-train-models.ts";
+const envOf = (plant: Plant) => ({
+  PATH: process.env["PATH"] ?? "",
+  NATS_URL: plant.nats.url,
+  NATS_USER: "admin",
+  NATS_PASSWORD: plant.nats.users.admin,
+  DATABASE_URL: plant.databaseUrl,
+});
+
 const autoTrain = (plant: Plant, ...args: string[]): Promise<Ended> =>
   new Promise((resolve) => {
-    const env = {
-      PATH: process.env["PATH"] ?? "",
-      NATS_URL: plant.nats.url,
-      NATS_USER: "admin",
-      NATS_PASSWORD: plant.nats.users.admin,
-      DATABASE_URL: plant.databaseUrl,
-    };
     execFile(
       process.execPath,
-      ["scripts/cli/auto-train-models.ts", ...args],
-      { cwd: ROOT, env, timeout: COMMAND_MS_MAX },
+      [COMMAND, ...args],
+      { cwd: ROOT, env: envOf(plant), timeout: COMMAND_MS_MAX },
       (error, stdout, stderr) =>
         resolve({
           code: error === null ? 0 : Number(error.code ?? -1),
@@ -102,6 +104,20 @@ it("a model is due when there is none, when it is old, when there is more to lea
   await calibrate(170);
   expect(await due()).toEqual(["calibration: a new calibration", "drift: a new calibration"]);
   expect(await due()).toEqual([]);
+
+  // Without an end it looks again and again, and ends when it is told to.
+  const looking = spawn(process.execPath, [COMMAND, "--interval", "1"], { cwd: ROOT, env: envOf(plant) });
+  using _looking = { [Symbol.dispose]: () => void looking.kill("SIGKILL") };
+  const ended = new Promise<number | null>((resolve) => looking.once("exit", resolve));
+  let told = "";
+  looking.stdout.on("data", (chunk: Buffer) => (told += chunk.toString()));
+  await expect.poll(() => told, { timeout: WAIT_MS }).toMatch(/Nothing is due\.\n/);
+  await say(60);
+  await expect.poll(() => told.match(/Nothing is due\.\n/g)?.length ?? 0, { timeout: WAIT_MS }).toBeGreaterThan(2);
+  await say(100);
+  await expect.poll(() => told, { timeout: WAIT_MS }).toContain("sensor 1 anomaly: trained, version 4");
+  looking.kill("SIGTERM");
+  expect(await ended).toBe(0);
 });
 
 it("the schedule trains what is due, however many trainers have one", async () => {

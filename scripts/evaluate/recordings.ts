@@ -71,7 +71,7 @@ const GAP_INTERVALS = 4;
 
 /**
  * Every recorded series under a folder that is long enough: the benchmark's (of its `real…` categories, with their labelled windows as
- * unusual), and each numeric column of other tables with a `timestamp`, or `Date` (day/month/year) and `Time`.
+ * unusual), and each numeric column of other tables (commas or semicolons) with a `timestamp`, `datetime` or `time`, or `Date` (day/month/year) and `Time`.
  */
 export function readRecordings(folder: string): Recording[] {
   const recordings = foldersUnder(folder).flatMap((place) => {
@@ -101,16 +101,17 @@ function readTable(file: string, name: string): Recording[] {
   const [header, ...rows] = readFileSync(file, "utf8")
     .trim()
     .split(/\r?\n/)
-    .map((row) => row.split(","));
+    .map((row) => row.split(/[,;]/));
   const dated = header![0] === "Date" && header![1] === "Time";
-  if (!dated && header![0] !== "timestamp") return [];
+  if (!dated && !/^(timestamp|datetime|time)$/i.test(header![0]!)) return [];
   const times = rows.map(([first, second]) => (dated ? dayFirst(first!, second!) : Date.parse(isoOf(first!))));
   return header!.slice(dated ? 2 : 1).flatMap((column, i) => {
     const texts = rows.map((row) => row[i + (dated ? 2 : 1)] ?? "");
     const held = texts.flatMap((text, at) =>
       text !== "" && text !== MISSING && Number.isFinite(Number(text)) && Number.isFinite(times[at]) ? [at] : [],
     );
-    if (held.length < (1 - MISSING_SHARE_MAX) * texts.length) return [];
+    const isConstant = held.every((at) => texts[at] === texts[held[0]!]);
+    if (isConstant || held.length < (1 - MISSING_SHARE_MAX) * texts.length) return [];
     const series = ascending(
       Float64Array.from(held, (at) => times[at]!),
       Float64Array.from(held, (at) => Number(texts[at])),

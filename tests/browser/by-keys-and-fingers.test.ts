@@ -19,6 +19,7 @@ afterAll(() => stack.disposeAsync());
 const openScene = createScene(stack);
 
 const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 const READINGS_PER_MESSAGE = 10_000;
 const speed: Record<string, unknown> = {};
 
@@ -185,6 +186,14 @@ describe("the dashboard without a mouse", () => {
       [0.55, 0.8],
     ]);
     await expect.poll(() => spanOf(page), { timeout: WAIT_MS }).toBeLessThan(span / 3);
+    // A finger that rests before it leaves holds nothing: what is chosen then is what is moved next.
+    const before = page.url();
+    await fingers.move([[0.5, 0.6]], () => expect.poll(() => page.url(), { timeout: WAIT_MS }).not.toBe(before));
+    await page.getByText("24 h", { exact: true }).click();
+    await expect.poll(() => new URL(page.url()).searchParams.get("span"), { timeout: WAIT_MS }).toBe("24");
+    await fingers.move([[0.5, 0.6]]);
+    await expect.poll(() => spanOf(page), { timeout: WAIT_MS }).toBeGreaterThan(0);
+    expect(spanOf(page)).toBeLessThan(2 * DAY_MS);
     await visitor.context.close();
   });
 
@@ -250,7 +259,10 @@ async function openFingers(page: Page, place: NonNullable<Awaited<ReturnType<Loc
   const steps = 40;
   const y = place.y + place.height / 2;
   return {
-    async move(fingers: readonly (readonly [from: number, to: number])[]): Promise<void> {
+    async move(
+      fingers: readonly (readonly [from: number, to: number])[],
+      rest: () => Promise<unknown> = async () => undefined,
+    ): Promise<void> {
       const touch = (type: "touchStart" | "touchMove" | "touchEnd", share: number) =>
         session.send("Input.dispatchTouchEvent", {
           type,
@@ -261,6 +273,7 @@ async function openFingers(page: Page, place: NonNullable<Awaited<ReturnType<Loc
         });
       await touch("touchStart", 0);
       for (let step = 1; step <= steps; step++) await touch("touchMove", step / steps);
+      await rest();
       await touch("touchEnd", 1);
     },
   };

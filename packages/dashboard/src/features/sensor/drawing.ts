@@ -1,7 +1,7 @@
 /** How the chart of a sensor looks: its lines and bands, and on them the anomalies and the calibrations. */
 import type uPlot from "uplot";
 import type { Anomaly } from "../../api.ts";
-import { formatTime, formatValue } from "../../format.ts";
+import { formatTime, formatUtc, formatValue } from "../../format.ts";
 import { looksOf } from "../../parts/use-plot.ts";
 import { TIME_TICKS, tickText } from "../../parts/ticks.ts";
 import type { ChartProps } from "./chart.tsx";
@@ -22,6 +22,8 @@ const NARROW_HEIGHT_PX = 260;
 const NARROW_PX = 600;
 /** Who drags less than this has clicked. */
 const CHOSEN_PX_MIN = 4;
+/** As wide as the word beside a calibration. */
+const LABEL_PX = 68;
 /** So near to a mark a click means it. */
 const HIT_PX = 14;
 
@@ -183,6 +185,8 @@ function drawCalibrations(u: uPlot, { calibrations }: Marks, ink: string): void 
   ctx.textAlign = "left";
   ctx.setLineDash([3 * ratio, 3 * ratio]);
   ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+  let writtenFrom = Infinity;
+  // From the newest back: where they lie too near for their words, the newest has them.
   for (const { applied_at: at } of calibrations) {
     const x = u.valToPos(Date.parse(at) / 1000, "x", true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
@@ -190,6 +194,8 @@ function drawCalibrations(u: uPlot, { calibrations }: Marks, ink: string): void 
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
+    if (writtenFrom - x < LABEL_PX * ratio) continue;
+    writtenFrom = x;
     ctx.fillText("calibrated", x + 4 * ratio, bbox.top + 12 * ratio);
   }
   ctx.restore();
@@ -207,7 +213,8 @@ export function readoutOf(u: uPlot, unit: string): string {
     }
     return null;
   };
-  const parts = [formatTime(u.data[0][idx]! * 1000, Date.now())];
+  const ms = u.data[0][idx]! * 1000;
+  const parts = [`${formatTime(ms, Date.now())} (${formatUtc(ms)})`];
   const span = (low: number | null, high: number | null) =>
     low === null || high === null || low === high ? "" : ` (${formatValue(low)} to ${formatValue(high)})`;
   const raw = at(RAW);

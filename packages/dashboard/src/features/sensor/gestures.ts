@@ -77,7 +77,10 @@ export function listenForGestures(
         : stretched(now(), [place(before.x), place(other.x)], [place(after.x), place(other.x)]),
     );
   };
-  const released = (event: PointerEvent): void => void fingers.delete(event.pointerId);
+  const released = (event: PointerEvent): void => {
+    // A finger that rested before it left has told already where it was.
+    if (fingers.delete(event.pointerId) && fingers.size === 0 && due === undefined) gesture.shown = null;
+  };
   // The page scrolls as ever; with Ctrl (which a pad's pinch sends too) the wheel zooms, sideways it moves in time.
   const turned = (event: WheelEvent): void => {
     if (event.ctrlKey || event.metaKey) {

@@ -188,10 +188,12 @@ export function attendTick(attention: Attention, memory: Memory, storedMs: numbe
   if (gap === null) return [];
   const { episode } = attention;
   if (episode?.gap !== true) return beginGap(attention, memory, gap);
-  const before = episode.severity;
-  episode.severity = severityOfGap(gap.intervals);
+  const severity = severityOfGap(gap.intervals);
+  // Which ticks look at a gap that is as bad as before depends on the batch they come in; so they leave no trace.
+  if (severity === episode.severity) return [];
+  episode.severity = severity;
   episode.lastSeenMs = storedMs;
-  return episode.severity === before ? [] : [snapshotOf("updated", episode)];
+  return [snapshotOf("updated", episode)];
 }
 
 interface Gap {

@@ -3,9 +3,10 @@ import type { Bus } from "@calibration/shared/bus.ts";
 import type { Log } from "@calibration/shared/log.ts";
 import type { createPlantMetrics } from "@calibration/shared/metrics.ts";
 import { regularly } from "@calibration/shared/regularly.ts";
+import type { SensorStatus } from "@calibration/shared/sensor.ts";
 import { streams } from "@calibration/shared/topology.ts";
 import type pg from "pg";
-import { SENSOR_QUERY, sensorBody, type SensorRow } from "./sensors.ts";
+import { statuses } from "./sensors.ts";
 
 const LOOK_MS = 15_000;
 
@@ -23,7 +24,9 @@ export function watchPlant(parts: {
       metrics.streamBytes.set({ stream: name }, state.bytes);
       metrics.streamLimitBytes.set({ stream: name }, config.max_bytes);
     }
-    metrics.sensors((await pool.query<SensorRow>(SENSOR_QUERY)).rows.map((row) => sensorBody(row).status));
+    const all: SensorStatus[] = [];
+    for await (const { status } of statuses(pool)) all.push(status);
+    metrics.sensors(all);
     const open = await pool.query<{ type: string; severity: string; alarm: string; count: number }>(
       `select coalesce(type, 'undecided') as type, severity, alarm::text, count(*)::int
          from anomalies where not resolved group by 1, 2, 3`,

@@ -73,6 +73,65 @@ export const SENSOR_JOINS = `
                and bucket > l.timestamp - make_interval(days => ${BUDGET_DAYS}))::float8 as days) n on true`;
 export const SENSOR_QUERY = `select ${SENSOR_COLUMNS} from sensors s ${SENSOR_JOINS}`;
 
+/** What a status rests on, and no more: it is asked for every few seconds. */
+type StatusRow = Pick<
+  SensorRow,
+  | "id"
+  | "newest"
+  | "readings"
+  | "expected_interval_s"
+  | "learnt_interval_s"
+  | "alarms"
+  | "grave_alarms"
+  | "drift"
+  | "baseline"
+  | "span"
+  | "last_means"
+  | "open_sum"
+  | "open_count"
+>;
+const STATUS_QUERY = `
+  select s.id, s.expected_interval_s, s.baseline, l.timestamp as newest, l.readings, st.learnt_interval_s, d.drift, d.span,
+         case when s.baseline is not null then d.body->'last' end as last_means,
+         (d.body->'open'->>'sum')::float8 as open_sum, (d.body->'open'->>'count')::float8 as open_count,
+         coalesce(a.alarms, 0)::int as alarms, coalesce(a.grave, 0)::int as grave_alarms
+    from sensors s
+    left join sensor_latest l on l.sensor_id = s.id
+    left join sensor_drift d on d.sensor_id = s.id
+    left join sensor_status st on st.sensor_id = s.id
+    left join lateral (
+      select count(*) as alarms, count(*) filter (where severity in ('High', 'Critical')) as grave
+        from anomalies where sensor_id = s.id and not resolved and alarm) a on true`;
+
+/** So many sensors are read at once: 10 000 of them in one answer took 200 MB. */
+const SLICE_SENSORS = 500;
+
+async function* inSlices<R extends { id: number }>(
+  pool: Pick<pg.Pool, "query">,
+  query: string,
+  sites: string[] | null,
+): AsyncGenerator<R[]> {
+  for (let last = 0; ;) {
+    const { rows } = await pool.query<R>(
+      `${query} where s.id > $1 and ($2::text[] is null or s.site = any($2)) order by s.id limit $3`,
+      [last, sites, SLICE_SENSORS],
+    );
+    if (rows.length > 0) yield rows;
+    if (rows.length < SLICE_SENSORS) return;
+    last = rows.at(-1)!.id;
+  }
+}
+
+/** All sensors of these sites, or of all, a slice at a time. */
+export const sensorsInSlices = (pool: Pick<pg.Pool, "query">, sites: string[] | null): AsyncGenerator<SensorRow[]> =>
+  inSlices(pool, SENSOR_QUERY, sites);
+
+/** Every sensor with its status now. */
+export async function* statuses(pool: Pick<pg.Pool, "query">): AsyncGenerator<{ id: number; status: SensorStatus }> {
+  for await (const rows of inSlices<StatusRow>(pool, STATUS_QUERY, null))
+    for (const row of rows) yield { id: row.id, status: statusOf(row, driftNow(row), Date.now()) };
+}
+
 const SENSOR_ID_MAX = 2 ** 31 - 1;
 /** |drift| from which a sensor is in warning, percent. */
 const DRIFT_WARNING = 5;
@@ -127,7 +186,7 @@ function falseAlarms(row: SensorRow) {
 export type SensorAnswer = ReturnType<typeof sensorBody>;
 
 /** A baseline that a person set counts at once, not from the next reading on. */
-function driftNow(row: SensorRow): number | null {
+function driftNow(row: StatusRow): number | null {
   if (
     row.drift === null ||
     row.baseline === null ||
@@ -139,7 +198,7 @@ function driftNow(row: SensorRow): number | null {
   return driftOf([...row.last_means, ...open].slice(-HOURS), row.baseline, row.span ?? 0);
 }
 
-function statusOf(row: SensorRow, drift: number | null, nowMs: number): SensorStatus {
+function statusOf(row: StatusRow, drift: number | null, nowMs: number): SensorStatus {
   if (
     row.newest === null ||
     nowMs - row.newest.getTime() > offlineAfterMs(row.expected_interval_s, row.learnt_interval_s)

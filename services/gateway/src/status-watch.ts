@@ -5,11 +5,13 @@ import { regularly } from "@calibration/shared/regularly.ts";
 import type { SensorStatus } from "@calibration/shared/sensor.ts";
 import { subjects } from "@calibration/shared/topology.ts";
 import type pg from "pg";
-import { SENSOR_QUERY, sensorBody, type SensorRow } from "./sensors.ts";
+import { SENSOR_QUERY, sensorBody, statuses, type SensorRow } from "./sensors.ts";
 
 const LOOK_MS = 5_000;
 /** Replicas that see the same change within this say it once. */
 const SAME_MS = 60_000;
+/** Of what changed, so much is read and said at a time. */
+const SAID_AT_ONCE = 200;
 
 export function openStatusWatch({
   pool,
@@ -20,19 +22,26 @@ export function openStatusWatch({
   bus: Pick<Bus, "jetstream">;
   log: Log;
 }): AsyncDisposable {
-  const known = new Map<number, SensorStatus>();
+  let known = new Map<number, SensorStatus>();
   let looked = false;
   const look = async (): Promise<void> => {
-    const { rows } = await pool.query<SensorRow>(SENSOR_QUERY);
-    const changed = rows
-      .map((row) => sensorBody(row))
-      .filter(({ id, status }) => {
-        // One that was made since the last look was offline then, whatever it is by now.
-        const before = known.get(id) ?? (looked ? "offline" : status);
-        known.set(id, status);
-        return before !== status;
-      });
+    const next = new Map<number, SensorStatus>();
+    const changed: number[] = [];
+    for await (const { id, status } of statuses(pool)) {
+      // One that was made since the last look was offline then, whatever it is by now.
+      const before = known.get(id) ?? (looked ? "offline" : status);
+      if (before !== status) changed.push(id);
+      next.set(id, before);
+    }
+    known = next;
     looked = true;
+    for (let start = 0; start < changed.length; start += SAID_AT_ONCE)
+      await sayChanged(changed.slice(start, start + SAID_AT_ONCE));
+  };
+
+  async function sayChanged(ids: readonly number[]): Promise<void> {
+    const { rows } = await pool.query<SensorRow>(`${SENSOR_QUERY} where s.id = any($1::int[])`, [ids]);
+    const changed = rows.map((row) => sensorBody(row)).filter(({ id, status }) => known.get(id) !== status);
     await say(
       bus,
       changed.map((sensor) => ({
@@ -41,6 +50,8 @@ export function openStatusWatch({
         body: JSON.stringify({ event: "status_changed", ...sensor }),
       })),
     );
-  };
+    for (const { id, status } of changed) known.set(id, status);
+  }
+
   return regularly(LOOK_MS, look, (error) => log.warn({ error }, "statuses could not be looked at"));
 }

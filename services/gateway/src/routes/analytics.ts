@@ -8,7 +8,7 @@ import { findDue } from "@calibration/shared/training.ts";
 import type { FastifyInstance } from "fastify";
 import type pg from "pg";
 import { createLag } from "../lag.ts";
-import { SENSOR_QUERY, sensorBody, type SensorAnswer, type SensorRow } from "../sensors.ts";
+import { sensorBody, sensorsInSlices, type SensorAnswer } from "../sensors.ts";
 import { typed, type Parts } from "../server.ts";
 
 const DAYS_SHOWN = 30;
@@ -105,9 +105,17 @@ async function modelQuality(pool: pg.Pool, sites: string[] | null): Promise<Reco
   };
 }
 
+/** What is counted of a sensor; the rest of it is let go slice by slice. */
+type Counted = Pick<SensorAnswer, "id" | "site" | "type" | "status" | "false_alarms">;
+
 async function countSensors(pool: pg.Pool, sites: string[] | null) {
-  const { rows } = await pool.query<SensorRow>(`${SENSOR_QUERY} where $1::text[] is null or s.site = any($1)`, [sites]);
-  const bodies = rows.map((row) => sensorBody(row));
+  const bodies: Counted[] = [];
+  for await (const rows of sensorsInSlices(pool, sites)) {
+    for (const row of rows) {
+      const { id, site, type, status, false_alarms } = sensorBody(row);
+      bodies.push({ id, site, type, status, false_alarms });
+    }
+  }
   const count = <K extends string>(keys: readonly K[], of: (body: (typeof bodies)[number]) => string) =>
     Object.fromEntries(keys.map((key) => [key, bodies.filter((body) => of(body) === key).length]));
   return {
@@ -120,8 +128,8 @@ async function countSensors(pool: pg.Pool, sites: string[] | null) {
 }
 
 /** All sensors together and each plant: what was promised, and what was seen of it so far. */
-function sumFalseAlarms(bodies: readonly SensorAnswer[]) {
-  const sum = (own: readonly SensorAnswer[]) => {
+function sumFalseAlarms(bodies: readonly Counted[]) {
+  const sum = (own: readonly Counted[]) => {
     const add = (of: (one: SensorAnswer["false_alarms"]) => number): number =>
       own.reduce((total, { false_alarms: one }) => total + of(one), 0);
     return {

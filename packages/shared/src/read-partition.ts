@@ -10,7 +10,7 @@ import { partitionSubjects, streams } from "./topology.ts";
 /** What the client may hold of a partition beyond the batch that gathers, about. Sixteen partitions then hold 32 MB. */
 const AHEAD_BYTES = 2 * 1024 ** 2;
 const AHEAD_MESSAGES_MIN = 4;
-const AHEAD_MESSAGES_MAX = 500;
+const AHEAD_MESSAGES_MAX = 1_000;
 /** Before the first message was seen: this many of any size that READINGS holds do no harm. */
 const AHEAD_MESSAGES_FIRST = 32;
 /**

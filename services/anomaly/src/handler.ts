@@ -272,20 +272,22 @@ export function judgeReadings(parts: {
     const context = contextOf(sensor!);
     const judged: Record<string, number> = {};
     const fallbacks: Record<string, number> = {};
-    for (const one of parsed.readings) {
-      const reading = { ...one, storedMs: message.storedMs };
+    const { storedMs, sequence } = message;
+    const nameAt = (timestampMs: number) => nameOf({ sensorId: sensor!.sensorId, timestampMs, sequence });
+    for (const { timestampMs, value, quality } of parsed.readings) {
+      const reading = { timestampMs, value, storedMs };
       const { attention, memory } = known;
-      const isNew = attention.newestMs === null || one.timestampMs > attention.newestMs;
-      const place = { sensorId: sensor!.sensorId, timestampMs: one.timestampMs, sequence: message.sequence };
-      if (one.quality === "bad") {
+      const isNew = attention.newestMs === null || timestampMs > attention.newestMs;
+      if (quality === "bad") {
         attended.changes.push(...mark(message, attendBad(attention, memory, reading, sensor!.body)));
-        repeats.add(nameOf(place));
+        repeats.add(nameAt(timestampMs));
         continue;
       }
       if (!isNew) {
-        if (repeats.has(nameOf(place)) || isAmongRecent(memory, one.timestampMs)) continue;
+        const name = nameAt(timestampMs);
+        if (repeats.has(name) || isAmongRecent(memory, timestampMs)) continue;
         // The same instant again in this very message is a repeat too.
-        repeats.add(nameOf(place));
+        repeats.add(name);
       }
       const { changes, method, fallbackReason } = isNew
         ? attendReading(attention, memory, reading, context)

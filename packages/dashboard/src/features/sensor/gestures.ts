@@ -44,6 +44,11 @@ export function listenForGestures(
     const { left, width } = over.getBoundingClientRect();
     return (clientX - left) / width;
   };
+  const tellNow = (): void => {
+    clearTimeout(due);
+    due = undefined;
+    if (gesture.shown !== null) tell(gesture.shown);
+  };
   const go = (to: Range): void => {
     gesture.shown = to;
     if (frame === 0)
@@ -52,8 +57,7 @@ export function listenForGestures(
         if (gesture.shown !== null) show(gesture.shown);
       });
     due ??= setTimeout(() => {
-      due = undefined;
-      if (gesture.shown !== null) tell(gesture.shown);
+      tellNow();
       // Nobody moves any more: from here on the page says what is shown.
       if (fingers.size === 0) gesture.shown = null;
     }, TELL_MS);
@@ -78,8 +82,10 @@ export function listenForGestures(
     );
   };
   const released = (event: PointerEvent): void => {
-    // A finger that rested before it left has told already where it was.
-    if (fingers.delete(event.pointerId) && fingers.size === 0 && due === undefined) gesture.shown = null;
+    if (!fingers.delete(event.pointerId) || fingers.size > 0) return;
+    // At once: what somebody chooses next may not be overtaken by where the finger was. One that rested has told already.
+    if (due !== undefined) tellNow();
+    gesture.shown = null;
   };
   // The page scrolls as ever; with Ctrl (which a pad's pinch sends too) the wheel zooms, sideways it moves in time.
   const turned = (event: WheelEvent): void => {

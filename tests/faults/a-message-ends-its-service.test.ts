@@ -3,6 +3,7 @@
  *   the messages of every other partition, unlucky enough to be under way each time ──▶ kept, all of them
  */
 import { ensureStreams } from "@calibration/shared/bus.ts";
+import { doubles } from "@calibration/shared/columns.ts";
 import { partitionOf, streams, subjects } from "@calibration/shared/topology.ts";
 import { expect, it, onTestFailed } from "vitest";
 import { openArena, openArenaPostgres } from "../support/chaos/arena.ts";
@@ -10,9 +11,9 @@ import { keepSensors, type LoadSensor } from "../support/chaos/load.ts";
 import { WAIT_MS } from "../support/plant.ts";
 
 const PARTITIONS = 4;
-/** As PostgreSQL's protocol carries it when the reading is written; the payload spells it in another way. */
-const POISON = "7654321.125";
-const POISON_PAYLOAD = "76543211.25e-1";
+const POISON = 7654321.125;
+/** As PostgreSQL's protocol carries it when the reading is written: the eight bytes of a double. */
+const POISON_SENT = doubles([POISON]).subarray(-8).toString("latin1");
 /** So large that the first batch of an innocent partition is never done when the poison strikes. */
 const ARRAY_READINGS = 5_000;
 const MESSAGES = 6;
@@ -34,7 +35,7 @@ it("a message that ends the process again and again is given up, and it alone", 
     service.kill("SIGSTOP");
     service.postgres.setTrap({
       direction: "up",
-      bytes: POISON,
+      bytes: POISON_SENT,
       passes: false,
       stays: true,
       strike: () => service.kill(),
@@ -44,7 +45,7 @@ it("a message that ends the process again and again is given up, and it alone", 
   const [first] = sensors as [LoadSensor];
   const say = ({ site, key }: LoadSensor, body: string) => admin.jetstream.publish(subjects.reading(site, key), body);
   await say(first, JSON.stringify({ value: 1, timestamp: beginsMs - 1 }));
-  const { seq: poisonSequence } = await say(first, `{"value": ${POISON_PAYLOAD}, "timestamp": ${beginsMs}}`);
+  const { seq: poisonSequence } = await say(first, `{"value": ${POISON}, "timestamp": ${beginsMs}}`);
   for (let n = 0; n < MESSAGES; n++)
     for (const sensor of sensors)
       await say(

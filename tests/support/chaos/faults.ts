@@ -7,7 +7,7 @@ import { WAIT_MS, type ServiceName } from "../plant.ts";
 import type { Trap } from "../proxy.ts";
 import type { Arena, Member } from "./arena.ts";
 import { POOL_SIZE } from "@calibration/shared/database.ts";
-import { POISON, type Load } from "./load.ts";
+import { POISON_SENT, type Load } from "./load.ts";
 
 export interface Fault {
   name: string;
@@ -201,7 +201,7 @@ export function createFaults(parts: { arena: Arena; load: Load; random: Random }
         for (const member of struck)
           member.postgres.setTrap({
             direction: "up",
-            bytes: POISON,
+            bytes: POISON_SENT,
             passes: false,
             stays: true,
             strike: () => member.kill(),

@@ -4,6 +4,7 @@
  */
 import { createRandom, type Random } from "@calibration/models/random.ts";
 import { openBus } from "@calibration/shared/bus.ts";
+import { doubles } from "@calibration/shared/columns.ts";
 import type { Quality } from "@calibration/shared/reading.ts";
 import { SETTINGS_DEFAULTS, UNIT_OF_TYPE, type SensorBody } from "@calibration/shared/sensor.ts";
 import { subjects } from "@calibration/shared/topology.ts";
@@ -51,9 +52,9 @@ const DAY_MS = 86_400_000;
 /** An array of a series that has caught up with the clock would run minutes ahead of it, and be refused with reason. */
 const ARRAY_MAX = 12;
 
-/** Which value PostgreSQL refuses, as it is written in a statement, and as the payload spells it. */
-export const POISON = "7654321.125";
-const POISON_SPELT = "76543211.25e-1";
+/** Which value PostgreSQL refuses, and as it is sent there: the eight bytes of a double. */
+const POISON = 7654321.125;
+export const POISON_SENT = doubles([POISON]).subarray(-8).toString("latin1");
 
 /** In both databases, so that both runs refuse the same. */
 export async function refusePoison(arena: Arena): Promise<void> {
@@ -222,7 +223,7 @@ export async function startLoad(
       const asked = poisons.get(sensor.id);
       if (asked !== undefined) {
         poisons.delete(sensor.id);
-        const text = `{"value": ${POISON_SPELT}, "timestamp": "${series.instant()}", "mark": "${sensor.id}-${n}"}`;
+        const text = `{"value": ${POISON}, "timestamp": "${series.instant()}", "mark": "${sensor.id}-${n}"}`;
         await refuse(text, "processing_failed");
         asked.resolve(text);
       }

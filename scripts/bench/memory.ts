@@ -20,7 +20,7 @@ const KILOBYTES_A_SENSOR_MAX = 70;
 const SETTLED_MS = 4000;
 
 export async function memoryFigures(servers: Servers, quick: boolean): Promise<Figure[]> {
-  const [many, few, seconds] = quick ? [2000, 100, 5] : [10_000, 100, 300];
+  const [many, few, seconds] = quick ? [2000, 100, 3] : [10_000, 100, 300];
   const [ours, theirs] = [await underLoad(servers, many, seconds), await underLoad(servers, few, seconds)];
   return FLAT.map((service) => {
     const [a, b] = [ours.get(service)!, theirs.get(service)!];
@@ -75,11 +75,12 @@ export async function memoryOfAnomaly(servers: Servers, quick: boolean): Promise
       name: "memory of anomaly a sensor, full history",
       reference: `at most ${KILOBYTES_A_SENSOR_MAX} KB`,
       unit: "KB",
-      bound: { kind: "at most", ratio: 1 },
+      // The buffers that every partition has are larger than the state of a few sensors.
+      bound: quick ? null : { kind: "at most", ratio: 1 },
       ours: [perSensor],
       theirs: [KILOBYTES_A_SENSOR_MAX],
       ratio: perSensor / KILOBYTES_A_SENSOR_MAX,
-      note: "heap and buffers, the slope over the sensors",
+      note: quick ? "too few sensors to tell" : "heap and buffers, the slope over the sensors",
     },
     {
       name: "memory of anomaly after a quarter more readings",

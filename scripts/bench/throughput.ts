@@ -39,7 +39,7 @@ export const platformFigures = async (servers: Servers, quick: boolean, rounds: 
 
 /** As many readings, spread over 10 000 sensors or over ten. */
 export async function manySensors(servers: Servers, quick: boolean, rounds: number): Promise<Figure[]> {
-  const readings = quick ? 200_000 : 3_000_000;
+  const readings = quick ? 100_000 : 3_000_000;
   const [many, few] = quick ? [2_000, 10] : [10_000, 10];
   return [
     await inTurns({

@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { expect, it } from "vitest";
 import { openPlant } from "../support/plant.ts";
 import { openGateway } from "../support/rest.ts";
+import { needsSpareTime } from "../support/time.ts";
 
 const BEYOND_BIGINT = "99999999999999999999";
 const BEYOND_INT = "99999999999";
@@ -96,6 +97,26 @@ it("a list says how many there are, on every page, and its pages neither repeat 
     code: "invalid_input",
     errors: [{ path: "/limit" }],
   });
+});
+
+it("a request that never comes to its end is ended by us, and holds up nobody", async (context) => {
+  needsSpareTime(context);
+  await using plant = await openPlant();
+  const { ask, url, tokens } = await openGateway(plant);
+  const { hostname, port } = new URL(url);
+  const begun = (text: string) =>
+    new Promise<string>((resolve, reject) => {
+      const socket = connect(Number(port), hostname, () => socket.write(text));
+      let answer = "";
+      socket.on("data", (chunk: Buffer) => (answer += chunk.toString()));
+      socket.on("error", reject);
+      socket.on("close", () => resolve(answer));
+    });
+  const head = `POST /api/sensors/ HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${tokens["admin"]!}\r\n`;
+  const ends = Promise.all([begun(head), begun(`${head}Content-Length: 100\r\n\r\n{"name"`)]);
+  expect((await ask("GET", "/api/sensors/")).status).toBe(200);
+  for (const answer of await ends) expect(answer).toMatch(/^(HTTP\/1\.1 408 |$)/);
+  expect(await plant.rows("select 1 from sensors")).toEqual([]);
 });
 
 function raw(url: string, path: string): Promise<string> {

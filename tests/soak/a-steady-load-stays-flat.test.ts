@@ -221,14 +221,14 @@ async function figuresOf(arena: Arena, admin: Awaited<ReturnType<Arena["openAdmi
     const [heap = 0] = metric("nodejs_heap_size_used_bytes");
     const [external = 0] = metric("nodejs_external_memory_bytes");
     add(`${name}: heap in use`, "MB", 10, heap / MEGABYTE);
-    add(`${name}: memory beside the heap`, "MB", 10, external / MEGABYTE);
+    const [models] = metric("calibration_model_cache_bytes");
+    // What is trained anew fills the cache until its limit, and is no leak; what is in use beside it must stay.
+    if (models !== undefined) add(`${name}: models held`, "MB", Infinity, models / MEGABYTE);
+    add(`${name}: memory beside heap and models`, "MB", 10, (external - (models ?? 0)) / MEGABYTE);
     add(`${name}: resident memory`, "MB", 100, metric("process_resident_memory_bytes")[0]! / MEGABYTE);
     // Of the platforms, only Linux says.
     const [descriptors] = metric("process_open_fds");
     if (descriptors !== undefined) add(`${name}: file descriptors`, "open", 10, descriptors);
-    const [models] = metric("calibration_model_cache_bytes");
-    // What is trained anew fills the cache until its limit, and is no leak; what is in use beside it must stay.
-    if (models !== undefined) add(`${name}: models held`, "MB", Infinity, models / MEGABYTE);
     const lag = metric("calibration_partition_lag_messages");
     if (lag.length > 0) add(`${name}: lag`, "messages", 100, Math.max(...lag));
   }

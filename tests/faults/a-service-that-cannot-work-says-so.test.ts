@@ -80,6 +80,7 @@ it("PostgreSQL takes no writes", async () => {
 it("the tables are held by a stranger", async () => {
   await using admin = await arena.openAdmin();
   const stranger = new pg.Client({ connectionString: arena.databaseUrl });
+  stranger.on("error", () => undefined);
   await stranger.connect();
   const same = await whileBroken(arena.members, /has not been (kept|answered) for \d+ s/, async () => {
     await stranger.query("begin");

@@ -28,7 +28,6 @@ const { bus, database, health, stallMs } = plumbing;
 const { pool } = database;
 await keepBootstrapTokens(pool, config.bootstrapTokens);
 const { partitions } = await readingsStream(bus);
-health.report("start", null);
 
 await using _presence = await openPresence(bus, "gateway");
 await using roll = openRoll(bus);
@@ -67,6 +66,7 @@ stack.defer(() => server.close());
 stack.use(openStatusWatch({ pool, bus, log }));
 stack.use(watchPlant({ pool, bus, log, metrics: createPlantMetrics(health.registry) }));
 await server.listen({ host: config.host, port: config.port });
+health.report("start", null);
 
 const { port } = server.server.address() as AddressInfo;
 log.info(

@@ -6,6 +6,7 @@ import type { Batch, PartitionHandler } from "@calibration/shared/hear.ts";
 import type { Keep } from "@calibration/shared/keep-together.ts";
 import { count, type Counts } from "@calibration/shared/metrics.ts";
 import type { HeldModels, ModelCache } from "@calibration/shared/model-cache.ts";
+import { createNewest } from "@calibration/shared/newest.ts";
 import { findRepeats, nameOf, type Placed } from "@calibration/shared/repeats.ts";
 import type { TimePartitions } from "@calibration/shared/time-partitions.ts";
 import type { Pool } from "pg";
@@ -17,8 +18,6 @@ import {
   keepNewestBad,
   type CorrectedMessage,
 } from "./store.ts";
-
-const SENSORS_MAX = 20_000;
 
 /** What a batch came to. */
 export interface CorrectedBatch {
@@ -38,9 +37,8 @@ export function correctReadings(parts: {
   models: Pick<ModelCache<CalibrationModel>, "load">;
   retentionDays: number;
 }): PartitionHandler<CorrectedBatch> {
-  /** By sensor; -Infinity where none was bad. */
-  const newestBad = new Map<number, number>();
-  const newestMs = new Map<number, number>();
+  const bads = createNewest((sensorIds) => findNewestBad(parts.pool, sensorIds));
+  const corrections = createNewest((sensorIds) => findNewestCorrected(parts.pool, sensorIds));
   // A partition that was just opened, perhaps since this very knowledge was wrong, lets PostgreSQL look at its first batch.
   let isProven = false;
 
@@ -62,7 +60,7 @@ export function correctReadings(parts: {
     },
   };
 
-  /** @param bad is filled with the instants up to which the batch moves `newestBad` */
+  /** @param bad is filled with the instants up to which the batch moves the newest bad readings */
   async function correctAll(batch: Batch, counts: Counts, bad: Map<number, number>): Promise<CorrectedMessage[]> {
     const messages = batch.messages.filter(isReading);
     await refreshFor(parts.facts, messages);
@@ -84,13 +82,7 @@ export function correctReadings(parts: {
     admitted: readonly Admitted[],
     bad: Map<number, number>,
   ): Promise<Set<string>> {
-    const missing = [...new Set(admitted.map(({ sensor }) => sensor!.sensorId))].filter((id) => !newestBad.has(id));
-    if (missing.length > 0) {
-      if (newestBad.size + missing.length > SENSORS_MAX) newestBad.clear();
-      const wanted = admitted.map(({ sensor }) => sensor!.sensorId).filter((id) => !newestBad.has(id));
-      const found = await findNewestBad(parts.pool, wanted);
-      for (const sensorId of wanted) newestBad.set(sensorId, found.get(sensorId) ?? -Infinity);
-    }
+    const newestBad = await bads.of(admitted.map(({ sensor }) => sensor!.sensorId));
     const asked: Placed[] = [];
     const inMessage = new Set<string>();
     for (const { message, sensor, parsed } of admitted) {
@@ -114,13 +106,7 @@ export function correctReadings(parts: {
 
   /** Whether each reading is newer than all of its sensor before it; remembers the newest. */
   async function allNewer(corrected: readonly CorrectedMessage[]): Promise<boolean> {
-    const sensorIds = [...new Set(corrected.map(({ sensorId }) => sensorId))];
-    if (newestMs.size + sensorIds.length > SENSORS_MAX) newestMs.clear();
-    const wanted = sensorIds.filter((sensorId) => !newestMs.has(sensorId));
-    if (wanted.length > 0) {
-      const found = await findNewestCorrected(parts.pool, wanted);
-      for (const sensorId of wanted) newestMs.set(sensorId, found.get(sensorId) ?? -Infinity);
-    }
+    const newestMs = await corrections.of(corrected.map(({ sensorId }) => sensorId));
     let all = true;
     for (const { sensorId, readings } of corrected) {
       let newest = newestMs.get(sensorId)!;

@@ -4,6 +4,7 @@ import type { Facts } from "@calibration/shared/facts.ts";
 import type { Heard, PartitionHandler } from "@calibration/shared/hear.ts";
 import type { Keep } from "@calibration/shared/keep-together.ts";
 import { count, type Counts } from "@calibration/shared/metrics.ts";
+import { createNewest } from "@calibration/shared/newest.ts";
 import type { TimePartitions } from "@calibration/shared/time-partitions.ts";
 import type { Pool } from "pg";
 import { deadLettersOf } from "./dead-letters.ts";
@@ -19,9 +20,6 @@ export interface Gathered {
   areNew: boolean;
 }
 
-/** Of so many sensors of a partition the newest reading is remembered. */
-const SENSORS_MAX = 20_000;
-
 /** Decide which readings are admitted, and why the others are not. */
 export function gatherReadings(parts: {
   pool: Pick<Pool, "query">;
@@ -29,7 +27,7 @@ export function gatherReadings(parts: {
   months: TimePartitions;
   retentionDays: number;
 }): PartitionHandler<Gathered> {
-  const newestMs = new Map<number, number>();
+  const newest = createNewest((sensorIds) => findNewest(parts.pool, sensorIds));
   // A partition that was just opened, perhaps since this very knowledge was wrong, lets PostgreSQL look at its first batch.
   let isProven = false;
 
@@ -53,13 +51,7 @@ export function gatherReadings(parts: {
   /** Whether each reading is newer than all of its sensor before it; remembers the newest. */
   async function allNewer(gathering: Gathering): Promise<boolean> {
     const latest = gathering.latest();
-    const missing = [...latest.keys()].filter((sensorId) => !newestMs.has(sensorId));
-    if (missing.length > 0) {
-      if (newestMs.size + missing.length > SENSORS_MAX) newestMs.clear();
-      const wanted = [...latest.keys()].filter((sensorId) => !newestMs.has(sensorId));
-      const found = await findNewest(parts.pool, wanted);
-      for (const sensorId of wanted) newestMs.set(sensorId, found.get(sensorId) ?? -Infinity);
-    }
+    const newestMs = await newest.of(latest.keys());
     let all = true;
     for (const [sensorId, { firstMs, isRising, timestampMs }] of latest) {
       const before = newestMs.get(sensorId)!;

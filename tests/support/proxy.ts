@@ -9,7 +9,7 @@ export interface Trap {
   direction: Direction;
   /** Bytes that the moment is known by; a message of the two protocols that is short enough to come in one piece. */
   bytes: string;
-  /** Whether what was seen goes on to its receiver. */
+  /** Whether what was seen goes on to its receiver. Where it does not, nothing that follows it on this connection does: TCP has no holes. */
   passes: boolean;
   /** Springs whenever the moment comes, and not only once. */
   stays?: boolean;
@@ -40,15 +40,16 @@ export async function openProxy(target: { host: string; port: number }): Promise
       [client, upstream, "up"],
       [upstream, client, "down"],
     ] as const) {
+      let isLost = false;
       open.add(from);
       from.setNoDelay(true);
       from.on("error", () => undefined);
       from.on("data", (chunk: Buffer) => {
+        if (isLost) return;
         const sprung = trap?.direction === direction && chunk.includes(trap.bytes, 0, "latin1") ? trap : null;
         if (sprung !== null && sprung.stays !== true) trap = null;
-        if (sprung === null || sprung.passes) {
-          if (!to.write(chunk)) from.pause();
-        }
+        isLost = sprung !== null && !sprung.passes;
+        if (!isLost && !to.write(chunk)) from.pause();
         sprung?.strike();
       });
       to.on("drain", () => from.resume());

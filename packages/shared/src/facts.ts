@@ -158,7 +158,14 @@ export function createFacts(pool: Pick<Pool, "query">): Facts {
       const name = nameOf({ site, key });
       byName.set(name, [...new Set([...(byName.get(name) ?? []), sensorId])]);
     }
-    keep((await pool.query<FactRow>(ALL_OF_SENSORS, [found.rows.map((row) => row.sensor_id)])).rows);
+    const ids = found.rows.map((row) => row.sensor_id);
+    try {
+      keep((await pool.query<FactRow>(ALL_OF_SENSORS, [ids])).rows);
+    } catch (error) {
+      // A look may have brought what is new of them; without the rest that would be taken for all there is.
+      for (const id of ids) sensors.delete(id);
+      throw error;
+    }
   };
 
   return {

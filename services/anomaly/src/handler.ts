@@ -135,9 +135,9 @@ export function judgeReadings(parts: {
       await loadAll(batch, admitted);
       for (const { message, sensor, parsed } of admitted) {
         const known = sensors.get(sensor!.sensorId)!;
-        if (message.sequence <= known.folded) continue;
         const context = contextOf(sensor!);
         for (const reading of parsed.readings) {
+          // What the memory holds already is no newer, also where the stream was made anew and its sequences begin again.
           if (reading.timestampMs <= known.memory.newestMs) continue;
           if (reading.quality === "bad") known.memory.newestMs = reading.timestampMs;
           else

@@ -49,6 +49,7 @@ it("a token fenced to one site meets nothing of another, by whichever id or key"
 
   const empty = [
     "/api/sensors/?site=b",
+    "/api/attention/?site=b",
     "/api/calibrations/?sensor_id=2",
     "/api/anomalies/?sensor_id=2",
     "/api/model-training/?sensor_id=2",

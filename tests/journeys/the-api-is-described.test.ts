@@ -104,6 +104,8 @@ it("every route says what it answers, good and bad, and answers that", async () 
     "/healthz",
     "/readyz",
     "/api/sensors/",
+    "/api/sensors/?fields=id,learning.stage,false_alarms",
+    "/api/attention/",
     "/api/sensors/7/",
     "/api/sensors/9/",
     "/api/readings/?sensor_id=7&limit=5",

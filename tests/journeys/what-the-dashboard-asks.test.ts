@@ -106,3 +106,44 @@ it("small lines, expected bands, corrected buckets, training runs, and whether e
   await second.kill();
   await expect.poll(replicas, { timeout: WAIT_MS }).toEqual([1, 1, 0, 1, 1, 1]);
 });
+
+it("the sensors that need somebody most at once, and of all of them as little as a list shows", async () => {
+  await using plant = await openPlant({ services: ["ingest", "anomaly"] });
+  const { ask } = await openGateway(plant);
+  const sensors = [
+    { id: 1, name: "Sound", type: "Flow" },
+    { id: 2, name: "Too hot", type: "Temperature", range_max: 100, settings: { tolerance: 2 } },
+    { id: 3, name: "Silent", type: "Flow", site: "north" },
+  ];
+  for (const sensor of sensors) await ask("POST", "/api/sensors/", { expected_interval_s: 86_400, ...sensor });
+  const now = Date.now();
+  await plant.publish({ site: "main", key: "1" }, { value: 3, timestamp: now });
+  await plant.publish({ site: "main", key: "2" }, { value: 140, timestamp: now });
+  const attention = async (asked = "") => (await ask("GET", `/api/attention/${asked}`, undefined, "viewer")).body;
+  const names = ({ results }: { results: { name: string }[] }) => results.map(({ name }) => name);
+  await expect.poll(async () => names(await attention()), { timeout: WAIT_MS }).toEqual(["Too hot", "Silent", "Sound"]);
+  const { results: all } = await attention();
+  expect(all[0]).toEqual((await ask("GET", "/api/sensors/2/")).body);
+  expect(await attention("?limit=1")).toMatchObject({ count: 3, results: [{ id: 2 }] });
+  // How many there are of each status is told of whatever else was asked for.
+  expect(await attention("?status=offline&type=Flow")).toMatchObject({
+    count: 1,
+    by_status: { critical: 0, warning: 0, offline: 1, online: 1 },
+    results: [{ name: "Silent" }],
+  });
+  expect(names(await attention("?q=NORTH"))).toEqual(["Silent"]);
+  expect(names(await attention("?site=main"))).toEqual(["Too hot", "Sound"]);
+  expect(await ask("GET", "/api/attention/?status=tired")).toMatchObject({ status: 422 });
+
+  const { body } = await ask("GET", "/api/sensors/?order=asc&limit=2&fields=id,settings.tolerance,last_calibrated_at");
+  expect(body).toMatchObject({ count: 3, next: expect.any(String) as string });
+  expect(body.results).toEqual([
+    { id: 1, settings: { tolerance: null }, last_calibrated_at: null },
+    { id: 2, settings: { tolerance: 2 }, last_calibrated_at: null },
+  ]);
+  for (const wrong of ["mood", "settings.mood", "name.first", "id;drop"])
+    expect(await ask("GET", `/api/sensors/?fields=${wrong}`)).toMatchObject({
+      status: 422,
+      body: { code: "invalid_input" },
+    });
+});

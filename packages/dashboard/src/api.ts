@@ -5,6 +5,7 @@ import type { Static } from "typebox";
 export type Sensor = Static<typeof schemas.Sensor>;
 export type Anomaly = Static<typeof schemas.Anomaly>;
 export type Reading = Static<typeof schemas.Reading>;
+export type Attention = Static<typeof schemas.Attention>;
 export type Bucket = Static<typeof schemas.Bucket>;
 export type ExpectedHour = Static<typeof schemas.ExpectedHour>;
 export type Calibration = Static<typeof schemas.Calibration>;
@@ -80,17 +81,19 @@ export function query(given: Record<string, string | number | boolean | null | u
   return kept.length === 0 ? "" : `?${new URLSearchParams(kept.map(([name, value]) => [name, String(value)]))}`;
 }
 
-/** Every page of a list, one after the other. */
-export async function askAll<T>(path: string, given: Record<string, string>, signal?: AbortSignal): Promise<T[]> {
-  const all: T[] = [];
+/** Every page of a list, as it comes. */
+export async function* pagesOf<T>(
+  path: string,
+  given: Record<string, string>,
+  signal?: AbortSignal,
+): AsyncGenerator<Page<T>> {
   let cursor: string | null = null;
   for (let page = 0; page < PAGES_MAX; page++) {
-    const { results, next }: Page<T> = await ask(`${path}${query({ ...given, limit: PAGE_MAX, cursor })}`, { signal });
-    all.push(...results);
-    if (next === null) break;
-    cursor = next;
+    const answer: Page<T> = await ask(`${path}${query({ ...given, limit: PAGE_MAX, cursor })}`, { signal });
+    yield answer;
+    if (answer.next === null) return;
+    cursor = answer.next;
   }
-  return all;
 }
 
 /** What went wrong, for a person. */

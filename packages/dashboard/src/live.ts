@@ -3,7 +3,7 @@ import type { QueryClient } from "@tanstack/react-query";
 import { createParser } from "eventsource-parser";
 import { useSyncExternalStore } from "react";
 import { ask, tellSignedOut, type Sensor } from "./api.ts";
-import { keys } from "./queries.ts";
+import { keys, putSensors } from "./queries.ts";
 
 export type LiveState = { kind: "connecting" | "live" | "reconnecting" | "stale"; sinceMs: number };
 
@@ -139,15 +139,18 @@ type Refresh = (key: readonly unknown[]) => void;
 
 function createRefresher(client: QueryClient): Refresh {
   const waiting = new Set<string>();
-  return (key) => {
+  const refreshSoon: Refresh = (key) => {
     const name = JSON.stringify(key);
     if (waiting.has(name)) return;
     waiting.add(name);
     setTimeout(() => {
       waiting.delete(name);
-      void client.invalidateQueries({ queryKey: key });
+      // A list of many pages that is under way is waited for: begun anew with every event it would never end.
+      if (client.isFetching({ queryKey: key }) > 0) refreshSoon(key);
+      else void client.invalidateQueries({ queryKey: key });
     }, REFRESH_MS);
   };
+  return refreshSoon;
 }
 
 /**
@@ -167,7 +170,7 @@ function createGatherer(client: QueryClient, refresh: Refresh): { put(sensor: Se
     };
   };
   const putSoon = gathered(() => {
-    client.setQueryData<Sensor[]>(keys.sensors, (all) => all?.map((one) => told.get(one.id) ?? one));
+    putSensors(client, told);
     for (const [id, sensor] of told) {
       if (client.getQueryData(keys.sensor(id)) !== undefined) client.setQueryData<Sensor>(keys.sensor(id), sensor);
     }

@@ -1,10 +1,11 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { RouterProvider } from "@tanstack/react-router";
+import { defaultParseSearch, RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError } from "./api.ts";
 import "./main.css";
-import { openAlarmsQuery, sensorsQuery, sessionQuery } from "./queries.ts";
+import { readPlantSearch } from "./features/plant/search.ts";
+import { attentionQuery, openAlarmsQuery, sensorsQuery, sessionQuery } from "./queries.ts";
 import { createAppRouter } from "./router.tsx";
 import { useUpCode } from "./session.tsx";
 
@@ -43,6 +44,8 @@ await useUpCode();
 void client.prefetchQuery(sessionQuery);
 void client.prefetchQuery(openAlarmsQuery);
 void client.prefetchQuery(sensorsQuery);
+if (location.pathname === "/")
+  void client.prefetchQuery(attentionQuery(readPlantSearch(defaultParseSearch(location.search))));
 createRoot(document.querySelector("#root")!).render(
   <StrictMode>
     <QueryClientProvider client={client}>

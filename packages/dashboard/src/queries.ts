@@ -1,11 +1,13 @@
 /** What is asked for in more than one place, under the names it is kept by. */
-import { queryOptions, useQuery } from "@tanstack/react-query";
+import type { Sought } from "@calibration/shared/attention.ts";
+import { queryOptions, useQuery, type QueryClient } from "@tanstack/react-query";
 import {
   ask,
-  askAll,
   PAGE_MAX,
+  pagesOf,
   query,
   type Anomaly,
+  type Attention,
   type Calibration,
   type Page,
   type Sensor,
@@ -15,6 +17,7 @@ import {
 export const keys = {
   session: ["session"] as const,
   sensors: ["sensors"] as const,
+  attention: ["attention"] as const,
   sensor: (id: number) => ["sensor", id] as const,
   anomalies: ["anomalies"] as const,
   models: ["models"] as const,
@@ -40,19 +43,90 @@ export const sessionQuery = queryOptions({
   staleTime: Infinity,
 });
 
+/** What lists show of a sensor: of ten thousand the rest would be most of what is sent. */
+export type ListedSensor = Pick<Sensor, (typeof LISTED)[number]> & { settings: Pick<Sensor["settings"], "tolerance"> };
+const LISTED = [
+  "id",
+  "key",
+  "site",
+  "name",
+  "type",
+  "unit",
+  "status",
+  "value",
+  "last_updated",
+  "drift",
+  "baseline",
+  "range_min",
+  "range_max",
+  "open_alarms",
+  "open_anomalies",
+  "last_calibrated_at",
+] as const;
+const FIELDS = [...LISTED, "settings.tolerance"].join(",");
+
+export interface SensorList {
+  /** Those that have come so far. */
+  all: readonly ListedSensor[];
+  /** How many there are. */
+  count: number;
+  isWhole: boolean;
+}
+
+/** All sensors. Each page is there as soon as it has come, and what was there before it stays. */
 export const sensorsQuery = queryOptions({
   queryKey: keys.sensors,
-  queryFn: ({ signal }) => askAll<Sensor>("/api/sensors/", { order: "asc" }, signal),
-  refetchInterval: ({ state }) => LOOK_MS * Math.max(1, (state.data?.length ?? 0) / SENSORS_PER_LOOK),
+  queryFn: async ({ signal, client }): Promise<SensorList> => {
+    const found = new Set<number>();
+    for await (const page of pagesOf<ListedSensor>("/api/sensors/", { order: "asc", fields: FIELDS }, signal)) {
+      for (const { id } of page.results) found.add(id);
+      // What comes for somebody who has gone on is not kept: it may be older than what they asked for since.
+      signal.throwIfAborted();
+      client.setQueryData<SensorList>(keys.sensors, (before) => ({
+        all: merged(before?.all ?? [], page.results),
+        count: page.count,
+        isWhole: before?.isWhole ?? false,
+      }));
+    }
+    const all = (client.getQueryData<SensorList>(keys.sensors)?.all ?? []).filter(({ id }) => found.has(id));
+    return { all, count: all.length, isWhole: true };
+  },
+  // Ten thousand sensors are not compared one by one to find out that they have changed.
+  structuralSharing: false,
+  refetchInterval: ({ state }) => LOOK_MS * Math.max(1, (state.data?.count ?? 0) / SENSORS_PER_LOOK),
 });
 
+/** Those that are known keep their place, those that are new come after them. */
+function merged(known: readonly ListedSensor[], come: readonly ListedSensor[]): ListedSensor[] {
+  const byKnownId = new Map(known.map((sensor) => [sensor.id, sensor]));
+  for (const sensor of come) byKnownId.set(sensor.id, sensor);
+  return [...byKnownId.values()];
+}
+
+/** Puts what was told of some sensors in the place of what was known of them. */
+export function putSensors(client: QueryClient, told: ReadonlyMap<number, ListedSensor>): void {
+  client.setQueryData<SensorList>(
+    keys.sensors,
+    (list) => list && { ...list, all: list.all.map((one) => told.get(one.id) ?? one) },
+  );
+}
+
+const FIRST_ROWS = 100;
+/** Those that need somebody most, of what is looked for: what a large plant's first rows are until all of it has come. */
+export const attentionQuery = (sought: Sought) =>
+  queryOptions({
+    queryKey: [...keys.attention, sought],
+    queryFn: ({ signal }) => ask<Attention>(`/api/attention/${query({ ...sought, limit: FIRST_ROWS })}`, { signal }),
+    staleTime: LOOK_MS,
+  });
+
 /** The sensors that are known so far, by id: lists name theirs with it, and show the id until they come. */
-export function useSensorsById(): ReadonlyMap<number, Sensor> {
+export function useSensorsById(): ReadonlyMap<number, ListedSensor> {
   return useQuery({ ...sensorsQuery, select: byId }).data ?? NO_SENSORS;
 }
-const NO_SENSORS: ReadonlyMap<number, Sensor> = new Map();
-const byId = (sensors: readonly Sensor[]): ReadonlyMap<number, Sensor> =>
-  new Map(sensors.map((sensor) => [sensor.id, sensor]));
+const NO_SENSORS: ReadonlyMap<number, ListedSensor> = new Map();
+const byId = ({ all }: SensorList): ReadonlyMap<number, ListedSensor> =>
+  new Map(all.map((sensor) => [sensor.id, sensor]));
 
 export const sensorQuery = (id: number) =>
   queryOptions({

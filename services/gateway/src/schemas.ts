@@ -60,6 +60,11 @@ export const SensorToCreate = Type.Object(
 );
 export const SensorChange = Type.Partial(Type.Object({ ...named, ...changeable }), { additionalProperties: false });
 
+const learning = {
+  stage: Type.String({ description: "watchers, threshold, isolation_forest, novelty (still mute), complete" }),
+  readings: Type.Integer(),
+  of: Type.Integer(),
+};
 export const Sensor = Type.Object({
   ...named,
   ...changeable,
@@ -69,13 +74,7 @@ export const Sensor = Type.Object({
   last_updated: nullable(Type.String()),
   drift: nullable(Finite),
   /** "learning: n of N": which of the detectors speak already. */
-  learning: nullable(
-    Type.Object({
-      stage: Type.String({ description: "watchers, threshold, isolation_forest, novelty (still mute), complete" }),
-      readings: Type.Integer(),
-      of: Type.Integer(),
-    }),
-  ),
+  learning: nullable(Type.Object(learning)),
   /** What was promised of the novelty detector, and what it did in the last days. */
   false_alarms: Type.Object({
     budget_per_month: Finite,
@@ -93,6 +92,26 @@ export const Sensor = Type.Object({
   open_alarms: Type.Integer(),
   open_anomalies: Type.Integer({ description: "alarms and flags" }),
   last_calibrated_at: nullable(Type.String()),
+});
+
+/** Names of a sensor's fields, and of one of a field's own: `id,name,settings.tolerance`. */
+export const SensorFields = Type.String({
+  pattern: "^[a-z_]+(\\.[a-z_]+)?(,[a-z_]+(\\.[a-z_]+)?)*$",
+  description: "only these fields, such as `id,name,settings.tolerance`; all of them where it is left out",
+});
+export const SensorPart = Type.Partial(
+  Type.Object({
+    ...Sensor.properties,
+    learning: nullable(Type.Partial(Type.Object(learning))),
+    settings: Type.Partial(Settings),
+    false_alarms: Type.Partial(Sensor.properties.false_alarms),
+  }),
+);
+/** The sensors that need somebody most, and how many there are of what was looked for. */
+export const Attention = Type.Object({
+  count: Type.Integer({ description: "sensors that were looked for" }),
+  by_status: Type.Record(Type.String(), Type.Integer(), { description: "of these, whatever status was asked for" }),
+  results: Type.Array(Sensor, { description: "those that need somebody most, worst first" }),
 });
 
 export const CalibrationToCreate = Type.Object(

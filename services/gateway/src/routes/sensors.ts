@@ -2,7 +2,14 @@ import { say } from "@calibration/shared/bus.ts";
 import { isTimeZone } from "@calibration/models/calendar.ts";
 import { inTransaction } from "@calibration/shared/database.ts";
 import { FACT_LEAD_MS } from "@calibration/shared/facts.ts";
-import { SETTINGS_DEFAULTS, UNIT_OF_TYPE, type SensorBody, type SensorSettings } from "@calibration/shared/sensor.ts";
+import { byAttention, countStatuses, isSought } from "@calibration/shared/attention.ts";
+import {
+  SENSOR_STATUSES,
+  SETTINGS_DEFAULTS,
+  UNIT_OF_TYPE,
+  type SensorBody,
+  type SensorSettings,
+} from "@calibration/shared/sensor.ts";
 import { subjects, TOKEN_PATTERN } from "@calibration/shared/topology.ts";
 import type { FastifyInstance } from "fastify";
 import { randomUUID } from "node:crypto";
@@ -12,10 +19,24 @@ import { Type, type Static } from "typebox";
 import { STREAM_SERVICES, untilPassed } from "../lag.ts";
 import { listPage, pageQuery } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
-import { Budget, FalseAlarmsPerMonth, IdParams, listOf, Sensor, SensorChange, SensorToCreate } from "../schemas.ts";
+import {
+  Attention,
+  Budget,
+  FalseAlarmsPerMonth,
+  IdParams,
+  listOf,
+  oneOf,
+  Sensor,
+  SensorChange,
+  SensorFields,
+  SensorPart,
+  SensorToCreate,
+} from "../schemas.ts";
 import {
   bodyToKeep,
+  findAttended,
   findSensor,
+  findSensors,
   maySee,
   SENSOR_COLUMNS,
   SENSOR_JOINS,
@@ -28,6 +49,10 @@ import { typed, type Parts } from "../server.ts";
 const SITE_DEFAULT = "main";
 /** The identity column may meet ids that were given; it steps over so many of them. */
 const ID_ATTEMPTS_MAX = 1000;
+/** Sensors that need somebody, in one answer. */
+const ATTENTION_MAX = 1000;
+const ATTENTION_DEFAULT = 100;
+const QUERY_LENGTH_MAX = 200;
 /** Whatever holds a sensor's rows, for a deletion with force. */
 const TABLES_OF_SENSOR = [
   "readings",
@@ -70,12 +95,14 @@ export function sensorRoutes(scope: FastifyInstance, { pool, bus, log, replicas,
           ...pageQuery,
           site: Type.Optional(Type.String()),
           type: Type.Optional(Type.String()),
+          fields: Type.Optional(SensorFields),
         }),
-        response: { 200: listOf(Sensor) },
+        response: { 200: Type.Union([listOf(Sensor), listOf(SensorPart)]) },
       },
     },
-    ({ query, identity }) =>
-      listPage<SensorRow, SensorAnswer>(pool, query, {
+    ({ query, identity }) => {
+      const pick = pickerOf(query.fields);
+      return listPage<SensorRow, Partial<SensorAnswer>>(pool, query, {
         columns: SENSOR_COLUMNS,
         from: "sensors s",
         joins: SENSOR_JOINS,
@@ -86,8 +113,41 @@ export function sensorRoutes(scope: FastifyInstance, { pool, bus, log, replicas,
         ],
         key: [["s.id", "int"]],
         keyOf: (row) => [row.id],
-        body: (row) => sensorBody(row),
-      }),
+        body: (row) => pick(sensorBody(row)),
+      });
+    },
+  );
+
+  app.get(
+    "/api/attention",
+    {
+      config: { access: "read" },
+      schema: {
+        querystring: Type.Object({
+          q: Type.Optional(
+            Type.String({ maxLength: QUERY_LENGTH_MAX, description: "words of its name, id, key, site or type" }),
+          ),
+          site: Type.Optional(Type.String()),
+          type: Type.Optional(Type.String()),
+          status: Type.Optional(oneOf(SENSOR_STATUSES)),
+          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: ATTENTION_MAX, default: ATTENTION_DEFAULT })),
+        }),
+        response: { 200: Attention },
+      },
+    },
+    async ({ query: { limit = ATTENTION_DEFAULT, ...sought }, identity }) => {
+      const { status: _, ...rest } = sought;
+      const found = (await findAttended(pool, identity.sites)).filter((sensor) => isSought(sensor, rest));
+      const shown = found.filter((sensor) => isSought(sensor, sought)).toSorted(byAttention);
+      return {
+        count: shown.length,
+        by_status: countStatuses(found),
+        results: await findSensors(
+          pool,
+          shown.slice(0, limit).map(({ id }) => id),
+        ),
+      };
+    },
   );
 
   app.get(
@@ -306,6 +366,36 @@ async function keepVersion(
      on conflict (sensor_id, valid_from) do update set body = excluded.body, deleted = excluded.deleted`,
     [id, site, key, JSON.stringify(body), deleted, FACT_LEAD_MS],
   );
+}
+
+/** Leaves of a sensor what was asked for. Throws `invalid_input` for a field that it has not. */
+function pickerOf(fields: string | undefined): (sensor: SensorAnswer) => Partial<SensorAnswer> {
+  if (fields === undefined) return (sensor) => sensor;
+  const paths = [...new Set(fields.split(","))].map((field) => field.split("."));
+  for (const [name, own] of paths) {
+    const parts = FIELDS_OF_SENSOR.get(name!);
+    if (parts === undefined || (own !== undefined && !parts.includes(own)))
+      throw invalid("/fields", `a sensor has no ${own === undefined ? name : `${name}.${own}`}`);
+  }
+  return (sensor) => {
+    const picked: Record<string, unknown> = {};
+    for (const [name, own] of paths) {
+      const value = sensor[name as keyof SensorAnswer];
+      if (own === undefined || value === null) picked[name!] = value;
+      else picked[name!] = { ...(picked[name!] as object), [own]: (value as unknown as Record<string, unknown>)[own] };
+    }
+    return picked;
+  };
+}
+
+/** A sensor's fields, and what those that are objects have. */
+const FIELDS_OF_SENSOR: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries(SensorPart.properties).map(([name, schema]) => [name, fieldsOf(schema)]),
+);
+
+function fieldsOf(schema: object): string[] {
+  const { properties = {}, anyOf = [] } = schema as { properties?: object; anyOf?: object[] };
+  return [...Object.keys(properties), ...anyOf.flatMap(fieldsOf)];
 }
 
 /** What of a body may be said of a sensor, leaving out what was not given. */

@@ -3,7 +3,7 @@ import { ANOMALY_TYPES, SEVERITIES } from "@calibration/shared/anomaly.ts";
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { ask, query, type Anomaly, type Page, type Sensor } from "../../api.ts";
+import { ask, query, type Anomaly, type Page } from "../../api.ts";
 import { formatValue } from "../../format.ts";
 import { Button, Checkbox, Segments, Select } from "../../parts/controls.tsx";
 import { Pager } from "../../parts/pager.tsx";
@@ -11,7 +11,7 @@ import { SensorLink } from "../../parts/sensor-link.tsx";
 import { PageHead } from "../../parts/page-head.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
 import { Time, useNow } from "../../parts/time.tsx";
-import { keys, useSensorsById } from "../../queries.ts";
+import { keys, useSensorsById, type ListedSensor } from "../../queries.ts";
 import { useMay } from "../../session.tsx";
 import "./anomalies.css";
 import { Explanation } from "./explanation.tsx";
@@ -229,7 +229,7 @@ function Rows({ anomalies }: { anomalies: readonly Anomaly[] }) {
 
 interface RowProps {
   anomaly: Anomaly;
-  sensor: Sensor | undefined;
+  sensor: ListedSensor | undefined;
   isOpen: boolean;
   onOpen: () => void;
   isChosen?: boolean;

@@ -4,7 +4,7 @@ import { formatDrift, formatValue } from "../../format.ts";
 import { Card } from "../../parts/card.tsx";
 import { Button } from "../../parts/controls.tsx";
 import { SensorLink } from "../../parts/sensor-link.tsx";
-import { Answered, Empty } from "../../parts/states.tsx";
+import { Answered, Empty, Loading } from "../../parts/states.tsx";
 import { Table, type Column } from "../../parts/table.tsx";
 import { Age } from "../../parts/time.tsx";
 import { sensorsQuery } from "../../queries.ts";
@@ -52,8 +52,9 @@ export function Due({ record }: { record?: (sensorId: number) => void }) {
   return (
     <Card title="What drifts, and what is due">
       <Answered what="the sensors" query={sensors}>
-        {(all) => {
+        {({ all, isWhole }) => {
           const due = whatIsDue(all, SHOWN_AT_LEAST);
+          if (due.length === 0 && !isWhole) return <Loading what="the sensors" />;
           return due.length > 0 ? (
             <Table
               columns={record === undefined ? COLUMNS : [...COLUMNS, actions]}

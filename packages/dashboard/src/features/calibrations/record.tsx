@@ -3,13 +3,13 @@ import { CALIBRATION_METHODS } from "@calibration/shared/calibration.ts";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState, type FormEvent } from "react";
 import * as Aria from "react-aria-components";
-import { ask, query, type Bucket, type Calibration, type Page, type Reading, type Sensor } from "../../api.ts";
+import { ask, query, type Bucket, type Calibration, type Page, type Reading } from "../../api.ts";
 import { formatValue } from "../../format.ts";
 import { Card } from "../../parts/card.tsx";
 import { Button, Select, TextInput } from "../../parts/controls.tsx";
 import { Problem } from "../../parts/problem.tsx";
-import { Answered } from "../../parts/states.tsx";
-import { calibrationsQuery, keys, sensorsQuery } from "../../queries.ts";
+import { Answered, Loading } from "../../parts/states.tsx";
+import { calibrationsQuery, keys, sensorsQuery, type ListedSensor } from "../../queries.ts";
 import { readParams, type Method, type Typed } from "./params.ts";
 import { Preview } from "./preview.tsx";
 
@@ -25,7 +25,7 @@ const NOTHING: Typed = { method: "linear", slope: "", intercept: "", coefficient
 export function RecordCalibration({ sensorId: given, onClose }: { sensorId: number | null; onClose: () => void }) {
   const sensors = useQuery(sensorsQuery);
   const [sensorId, setSensorId] = useState(given);
-  const sensor = sensors.data?.find(({ id }) => id === sensorId);
+  const sensor = sensors.data?.all.find(({ id }) => id === sensorId);
   return (
     <Card
       title="Record a calibration"
@@ -37,7 +37,13 @@ export function RecordCalibration({ sensorId: given, onClose }: { sensorId: numb
     >
       <div className="card-body">
         <Answered what="the sensors" query={sensors}>
-          {(all) => <SensorChoice sensors={all} chosen={given} onChoose={setSensorId} />}
+          {({ all, isWhole }) =>
+            isWhole || given === null || all.some(({ id }) => id === given) ? (
+              <SensorChoice sensors={all} chosen={given} onChoose={setSensorId} />
+            ) : (
+              <Loading what="the sensors" />
+            )
+          }
         </Answered>
         {sensor !== undefined && <Entry key={sensor.id} sensor={sensor} onDone={onClose} />}
       </div>
@@ -45,14 +51,14 @@ export function RecordCalibration({ sensorId: given, onClose }: { sensorId: numb
   );
 }
 
-const nameOf = ({ id, name, site }: Sensor): string => `${name} (${id}, ${site})`;
+const nameOf = ({ id, name, site }: ListedSensor): string => `${name} (${id}, ${site})`;
 
 function SensorChoice({
   sensors,
   chosen,
   onChoose,
 }: {
-  sensors: readonly Sensor[];
+  sensors: readonly ListedSensor[];
   chosen: number | null;
   onChoose: (id: number | null) => void;
 }) {
@@ -98,7 +104,7 @@ function SensorChoice({
   );
 }
 
-function Entry({ sensor, onDone }: { sensor: Sensor; onDone: () => void }) {
+function Entry({ sensor, onDone }: { sensor: ListedSensor; onDone: () => void }) {
   const client = useQueryClient();
   const [reference, setReference] = useState("");
   const [typed, setTyped] = useState(NOTHING);

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
-import type { Sensor } from "../../api.ts";
+import type { ListedSensor } from "../../queries.ts";
 import { dueOf, whatIsDue } from "./verdict.ts";
 
-const sensor = (id: number, drift: number | null, given: Partial<Sensor> = {}, tolerance: number | null = null) =>
+const sensor = (id: number, drift: number | null, given: Partial<ListedSensor> = {}, tolerance: number | null = null) =>
   ({
     id,
     drift,
@@ -11,7 +11,7 @@ const sensor = (id: number, drift: number | null, given: Partial<Sensor> = {}, t
     range_max: null,
     settings: { tolerance },
     ...given,
-  }) as Sensor;
+  }) as ListedSensor;
 
 it("holds a sensor against its tolerance in its unit, else against the platform's own limit in percent", () => {
   expect(dueOf(sensor(1, -2.5, {}, 1.5))).toMatchObject({ off: -2, verdict: "due" });

@@ -1,5 +1,5 @@
 /** Which sensors want a calibration, by how far they have drifted from when they were known to be right. */
-import type { Sensor } from "../../api.ts";
+import type { ListedSensor } from "../../queries.ts";
 
 /** |drift| from which the platform itself warns, percent. */
 export const DRIFT_WARNING = 5;
@@ -9,13 +9,13 @@ const NEAR = 0.8;
 const BASELINE_SHARE_MIN = 0.01;
 
 export interface Due {
-  sensor: Sensor;
+  sensor: ListedSensor;
   verdict: "due" | "near" | "fine";
   /** How far it is off, in the sensor's unit; null where percent is all there is. */
   off: number | null;
 }
 
-export function dueOf(sensor: Sensor): Due | null {
+export function dueOf(sensor: ListedSensor): Due | null {
   const { drift, settings } = sensor;
   if (drift === null) return null;
   const off = offOf(sensor);
@@ -25,7 +25,7 @@ export function dueOf(sensor: Sensor): Due | null {
   return { sensor, off, verdict: used >= 1 ? "due" : used >= NEAR ? "near" : "fine" };
 }
 
-function offOf({ drift, baseline, range_min: low, range_max: high }: Sensor): number | null {
+function offOf({ drift, baseline, range_min: low, range_max: high }: ListedSensor): number | null {
   if (drift === null || baseline === null) return null;
   if (low !== null && high !== null && Math.abs(baseline) < BASELINE_SHARE_MIN * (high - low)) return null;
   return (drift / 100) * Math.abs(baseline);
@@ -34,7 +34,7 @@ function offOf({ drift, baseline, range_min: low, range_max: high }: Sensor): nu
 const RANK: Readonly<Record<Due["verdict"], number>> = { due: 0, near: 1, fine: 2 };
 
 /** All that are due or near it, and of the others those that drift most, up to `atLeast` in all. */
-export function whatIsDue(sensors: readonly Sensor[], atLeast: number): Due[] {
+export function whatIsDue(sensors: readonly ListedSensor[], atLeast: number): Due[] {
   return sensors
     .flatMap((sensor) => dueOf(sensor) ?? [])
     .toSorted(

@@ -1,4 +1,5 @@
 /** The plant: every sensor, those that need somebody first. */
+import { byAttention, countStatuses, isSought } from "@calibration/shared/attention.ts";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
@@ -11,20 +12,19 @@ import {
   useSyncExternalStore,
   type ReactNode,
 } from "react";
-import type { Anomaly, Sensor } from "../../api.ts";
+import type { Anomaly, Attention } from "../../api.ts";
 import { formatCount, formatDrift, formatValue } from "../../format.ts";
 import { Button, Search, Select } from "../../parts/controls.tsx";
 import { PageHead } from "../../parts/page-head.tsx";
 import { searchOf } from "../../parts/sensor-link.tsx";
-import { Answered, Empty } from "../../parts/states.tsx";
+import { Answered, Empty, Loading } from "../../parts/states.tsx";
 import { Status, statusWord } from "../../parts/status.tsx";
 import { Age } from "../../parts/time.tsx";
-import { openAlarmsQuery, sensorsQuery } from "../../queries.ts";
+import { attentionQuery, openAlarmsQuery, sensorsQuery, type ListedSensor, type SensorList } from "../../queries.ts";
 import { useMay } from "../../session.tsx";
 import { typeWord } from "../anomalies/words.ts";
 import { DRIFT_WARNING } from "../calibrations/verdict.ts";
 import { worstBySensor } from "./worst.ts";
-import { byAttention, countStatuses, isSought } from "./attention.ts";
 import { FirstReading } from "./first-reading.tsx";
 import { NewSensor } from "./new-sensor.tsx";
 import "./plant.css";
@@ -33,25 +33,33 @@ import { Sparkline } from "./sparkline.tsx";
 
 const ROW_PX = 56;
 const NARROW_ROW_PX = 120;
+const HEAD_PX = 56;
 const NARROW = "(max-width: 760px)";
 const STATUSES = ["critical", "warning", "offline", "online"] as const;
 const ANY = "any";
 
 export function PlantPage() {
-  const sensors = useQuery(sensorsQuery);
   const search = useSearch({ from: "/" });
+  const plant = useSensors(search);
   const may = useMay();
   const [isAdding, setAdding] = useState(false);
+  const isEmpty = plant.data !== undefined && plant.data.isWhole && plant.data.all.length === 0;
   return (
     <>
       <PageHead title="Plant">
-        {may.administer && <Button onPress={() => setAdding(true)}>Add a sensor</Button>}
+        <div className="page-acts">
+          {plant.data?.isWhole === false && (
+            <span className="quiet">
+              <span className="wide-only">Loading sensors: </span>
+              {formatCount(plant.data.all.length)} of {formatCount(plant.data.count)}
+            </span>
+          )}
+          {may.administer && <Button onPress={() => setAdding(true)}>Add a sensor</Button>}
+        </div>
       </PageHead>
-      <InCard when={sensors.data === undefined || sensors.data.length === 0}>
-        <Answered what="the sensors" query={sensors}>
-          {(all) =>
-            all.length === 0 ? <FirstReading onAdd={() => setAdding(true)} /> : <Sensors all={all} search={search} />
-          }
+      <InCard when={plant.data === undefined || isEmpty}>
+        <Answered what="the sensors" query={plant}>
+          {(data) => (isEmpty ? <FirstReading onAdd={() => setAdding(true)} /> : <Sensors {...data} search={search} />)}
         </Answered>
       </InCard>
       {isAdding && <NewSensor onClose={() => setAdding(false)} />}
@@ -63,23 +71,52 @@ export function PlantPage() {
 const InCard = ({ when, children }: { when: boolean; children: ReactNode }) =>
   when ? <div className="card">{children}</div> : children;
 
-function Sensors({ all, search }: { all: readonly Sensor[]; search: PlantSearch }) {
+interface Plant extends SensorList {
+  /** Of all that are looked for, while not all of them have come; null once they have. */
+  attention: Pick<Attention, "count" | "by_status"> | null;
+}
+
+/** All sensors; while they come, those that have come and those that need somebody most, which are asked for at once. */
+function useSensors(search: PlantSearch) {
+  const list = useQuery(sensorsQuery);
+  const isWhole = list.data?.isWhole === true;
+  const attention = useQuery({ ...attentionQuery(search), enabled: !isWhole, placeholderData: (before) => before });
+  const data = useMemo((): Plant | undefined => {
+    if (list.data?.isWhole === true) return { ...list.data, attention: null };
+    const first = attention.data;
+    // The first page would be the first rows for a moment, and they hardly ever are.
+    if (first === undefined && !(attention.isError && list.data !== undefined)) return undefined;
+    const known = new Map<number, ListedSensor>(first?.results.map((sensor) => [sensor.id, sensor]));
+    for (const sensor of list.data?.all ?? []) known.set(sensor.id, sensor);
+    const all = [...known.values()];
+    return { all, count: Math.max(list.data?.count ?? 0, all.length), isWhole: false, attention: first ?? null };
+  }, [list.data, attention.data, attention.isError]);
+  return {
+    data,
+    isPending: list.isPending || (data === undefined && !list.isError),
+    error: list.error,
+    refetch: list.refetch,
+  };
+}
+
+function Sensors({ all, isWhole, attention, search }: Plant & { search: PlantSearch }) {
   const navigate = useNavigate({ from: "/" });
   const change = (part: PlantSearch) =>
     void navigate({ search: (before) => cleaned({ ...before, ...part }), replace: true });
   const sought = useDeferredValue(search);
-  const { shown, counts, choices } = useMemo(() => {
+  const { shown, found, choices } = useMemo(() => {
     const { status: _, ...rest } = sought;
-    const found = all.filter((sensor) => isSought(sensor, rest));
+    const some = all.filter((sensor) => isSought(sensor, rest));
     return {
-      counts: countStatuses(found),
-      shown: found.filter((sensor) => isSought(sensor, sought)).toSorted(byAttention),
+      found: countStatuses(some),
+      shown: some.filter((sensor) => isSought(sensor, sought)).toSorted(byAttention),
       choices: [
-        { name: "site", options: optionsOf("All sites", all, ({ site }) => site) },
-        { name: "type", options: optionsOf("All types", all, ({ type }) => type) },
+        { name: "site", options: optionsOf("All sites", all, ({ site }) => site, sought.site) },
+        { name: "type", options: optionsOf("All types", all, ({ type }) => type, sought.type) },
       ] as const,
     };
   }, [all, sought]);
+  const counts: Readonly<Record<string, number>> = attention?.by_status ?? found;
   return (
     <>
       <div className="plant-tools">
@@ -114,7 +151,11 @@ function Sensors({ all, search }: { all: readonly Sensor[]; search: PlantSearch 
           )}
         </div>
       </div>
-      {shown.length === 0 ? (
+      {shown.length === 0 && !isWhole ? (
+        <div className="card">
+          <Loading what="the sensors" />
+        </div>
+      ) : shown.length === 0 ? (
         <div className="card">
           <Empty title="No sensor is like that">
             <p>All {formatCount(all.length)} sensors are hidden by the search and the filters.</p>
@@ -122,7 +163,11 @@ function Sensors({ all, search }: { all: readonly Sensor[]; search: PlantSearch 
           </Empty>
         </div>
       ) : (
-        <SensorTable sensors={shown} />
+        <SensorTable
+          sensors={shown}
+          count={Math.max(shown.length, attention?.count ?? 0)}
+          sought={JSON.stringify(sought)}
+        />
       )}
     </>
   );
@@ -132,8 +177,16 @@ function cleaned(search: PlantSearch): PlantSearch {
   return Object.fromEntries(Object.entries(search).filter(([, value]) => value !== ""));
 }
 
-function optionsOf(any: string, all: readonly Sensor[], of: (sensor: Sensor) => string) {
-  const values = [...new Set(all.map((sensor) => of(sensor)))].toSorted();
+/** Whatever there is, and what is chosen: its sensors may be still to come. */
+function optionsOf(
+  any: string,
+  all: readonly ListedSensor[],
+  of: (sensor: ListedSensor) => string,
+  chosen: string | undefined,
+) {
+  const there = new Set(all.map((sensor) => of(sensor)));
+  if (chosen !== undefined) there.add(chosen);
+  const values = [...there].toSorted();
   return [{ id: ANY, label: any }, ...values.map((value) => ({ id: value, label: value }))];
 }
 
@@ -149,7 +202,17 @@ function useIsNarrow(): boolean {
 }
 
 /** Rows in sight only: ten thousand sensors are as quick as ten. */
-function SensorTable({ sensors }: { sensors: readonly Sensor[] }) {
+function SensorTable({
+  sensors,
+  count,
+  sought,
+}: {
+  sensors: readonly ListedSensor[];
+  /** How many there are of these, with those that are still to come. */
+  count: number;
+  /** What they were looked for by: by something else they are other rows. */
+  sought: string;
+}) {
   const body = useRef<HTMLDivElement>(null);
   const worst = useQuery({ ...openAlarmsQuery, select: worstBySensor }).data;
   const isNarrow = useIsNarrow();
@@ -164,8 +227,9 @@ function SensorTable({ sensors }: { sensors: readonly Sensor[] }) {
     getItemKey: (index) => sensors[index]!.id,
   });
   useLayoutEffect(() => rows.measure(), [rows, rowPx]);
+  useRowsHeld(sensors, sought, top, rowPx);
   return (
-    <div className="card sensors" role="table" aria-label="Sensors" aria-rowcount={sensors.length + 1}>
+    <div className="card sensors" role="table" aria-label="Sensors" aria-rowcount={count + 1}>
       <div role="rowgroup" className="sensors-head">
         <div role="row" aria-rowindex={1} className="sensor-row">
           <span role="columnheader">Status</span>
@@ -198,13 +262,29 @@ function SensorTable({ sensors }: { sensors: readonly Sensor[] }) {
   );
 }
 
+/** Rows that come above those that somebody has scrolled to do not push them away. */
+function useRowsHeld(sensors: readonly ListedSensor[], sought: string, top: number, rowPx: number): void {
+  const before = useRef({ sensors, sought });
+  useLayoutEffect(() => {
+    const { sensors: known, sought: by } = before.current;
+    before.current = { sensors, sought };
+    if (known === sensors || by !== sought) return;
+    // The frame's head lies over what is scrolled under it.
+    const first = Math.ceil((window.scrollY + HEAD_PX - top) / rowPx);
+    const held = known[first];
+    if (first <= 0 || held === undefined) return;
+    const now = sensors.findIndex(({ id }) => id === held.id);
+    if (now !== -1 && now !== first) window.scrollBy({ top: (now - first) * rowPx, behavior: "instant" });
+  }, [sensors, sought, top, rowPx]);
+}
+
 function SensorRow({
   sensor,
   alarm,
   index,
   top,
 }: {
-  sensor: Sensor;
+  sensor: ListedSensor;
   /** Its worst open alarm, where that is known. */
   alarm: Anomaly | undefined;
   index: number;

@@ -1,19 +1,17 @@
 import { expect, it } from "vitest";
-import type { Sensor } from "../../api.ts";
-import { byAttention, countStatuses, isSought } from "./attention.ts";
+import { byAttention, countStatuses, isSought, type Attended } from "./attention.ts";
 
-const sensor = (id: number, given: Partial<Sensor> = {}): Sensor =>
-  ({
-    id,
-    name: `Sensor ${id}`,
-    key: String(id),
-    site: "main",
-    type: "Flow",
-    status: "online",
-    drift: null,
-    open_alarms: 0,
-    ...given,
-  }) as Sensor;
+const sensor = (id: number, given: Partial<Attended> = {}): Attended => ({
+  id,
+  name: `Sensor ${id}`,
+  key: String(id),
+  site: "main",
+  type: "Flow",
+  status: "online",
+  drift: null,
+  open_alarms: 0,
+  ...given,
+});
 
 it("puts first what needs somebody: by status, open alarms, drift, name", () => {
   const sorted = [

@@ -93,6 +93,25 @@ describe("the dashboard without a mouse", () => {
     await page.keyboard.press("Enter");
     await page.getByText(/Resolved by a person.*a test of the probe/).waitFor();
 
+    // Its settings: changed, one of them from a list.
+    await tabTo(page, page.getByRole("button", { name: "Change…" }));
+    await page.keyboard.press("Enter");
+    const settings = page.getByRole("dialog", { name: "Settings of Reactor Temp Sensor" });
+    await settings.waitFor();
+    await tabTo(page, settings.getByRole("checkbox", { name: "day of week" }));
+    await page.keyboard.press("Space");
+    await tabTo(page, settings.getByRole("combobox", { name: "Time zone" }));
+    await page.keyboard.press("ControlOrMeta+a");
+    await page.keyboard.type("new york");
+    await page.getByRole("option", { name: "America/New_York" }).waitFor();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await tabTo(page, settings.getByRole("button", { name: "Save" }));
+    await page.keyboard.press("Enter");
+    await page.getByText("America/New_York").waitFor();
+    await page.getByText("value, hour of day", { exact: true }).waitFor();
+    await expectFocusOn(page.getByRole("button", { name: "Change…" }));
+
     // The anomalies: chosen, and resolved.
     await goTo(/Anomalies/);
     await tabTo(page, page.getByRole("checkbox", { name: /Choose .* of Cooling Tank Pressure/ }));

@@ -6,6 +6,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { expectUsable, keepPicture, openVisitor } from "../support/browser.ts";
 import { createScene, publishHistory, SENSORS } from "../support/dashboard.ts";
+import { expectFocusOn } from "../support/keys.ts";
 import { WAIT_MS } from "../support/plant.ts";
 import { openGateway } from "../support/rest.ts";
 import { needsSpareTime } from "../support/time.ts";
@@ -82,6 +83,9 @@ describe("the dashboard", () => {
     await page.getByText(/finds \d+ % of injected faults/).waitFor();
     await page.getByText(/Novelty, at most [\d.]+ false alarms a month promised/).waitFor();
     await page.getByText(/^\d+ in [\d.]+ days, which is [\d.]+ a month; true ones are among them$/).waitFor();
+    await page
+      .getByText(/^The promise rests on [\d.]+ days? of its own history, and on .* which weigh 30 days\.$/)
+      .waitFor();
     // One click from the plant led to why; another closes it, and a third opens it again.
     await page.getByText("What to do:").waitFor();
     await page.getByRole("button", { name: /by rule, open/ }).click();
@@ -104,17 +108,57 @@ describe("the dashboard", () => {
     await expect.poll(() => page.url(), { timeout: WAIT_MS }).not.toBe(before);
     expect(new URL(page.url()).searchParams.has("from")).toBe(true);
     await page.getByText("24 h", { exact: true }).click();
-    // A settings dialog that says what is wrong, and does it when that is mended.
+    // A settings dialog that says what is wrong where it is wrong, and changes what is changed and nothing else.
     await page.getByRole("button", { name: "Change…" }).click();
-    await page.getByLabel("Highest possible value").fill("-5");
-    await page.getByRole("button", { name: "Save" }).click();
-    await page
-      .getByRole("alert")
-      .getByText(/must lie above/)
-      .waitFor();
-    await page.getByLabel("Highest possible value").fill("150");
-    await page.getByRole("button", { name: "Save" }).click();
+    const settings = page.getByRole("dialog", { name: "Settings of Reactor Temp Sensor" });
+    await settings.getByText(/^Empty: measured, now 8\d\.\d\d$/).waitFor();
+    await settings.getByLabel("Highest possible value").fill("-5");
+    await settings.getByLabel("Trees").fill("0");
+    await settings.getByRole("combobox", { name: "Time zone" }).fill("Mars");
+    await settings.getByRole("button", { name: "Save" }).click();
+    for (const words of [/must lie above the lowest/, /whole number from 1 to 1000/, /No such time zone/])
+      await settings.getByText(words).waitFor();
+    await expectFocusOn(settings.getByLabel("Highest possible value"));
+    await expectUsable(page, "sensor-settings");
+    await settings.getByLabel("Highest possible value").fill("150");
+    await settings.getByLabel("Trees").fill("60");
+    await settings.getByLabel("Readings for a tree").fill("128");
+    await settings.getByLabel("Flagged readings, %").fill("2,5");
+    await settings.getByLabel("Baseline").fill("81.5");
+    await settings.getByLabel("Tolerance").fill("3");
+    await settings.getByLabel("Told at these levels").fill("2, 8");
+    await settings.getByText("day of week", { exact: true }).click();
+    await settings.getByRole("combobox", { name: "Time zone" }).click();
+    await page.keyboard.press("ControlOrMeta+a");
+    await page.keyboard.type("berlin");
+    await page.getByRole("option", { name: "Europe/Berlin" }).click();
+    await settings.getByRole("button", { name: "Save" }).click();
     await page.getByText("0.000 to 150.0 °C").waitFor();
+    const { body: changed } = await gateway.ask("GET", "/api/sensors/17/");
+    expect(changed).toMatchObject({
+      name: "Reactor Temp Sensor",
+      range_max: 150,
+      baseline: 81.5,
+      baseline_given: 81.5,
+    });
+    expect(changed.settings).toEqual({
+      time_zone: "Europe/Berlin",
+      features: ["value", "hour_of_day"],
+      trees: 60,
+      subsample: 128,
+      contamination: 0.025,
+      false_alarms_per_month: 1,
+      tolerance: 3,
+      rate_per_minute_max: null,
+      drift_levels: [2, 8],
+      promotion: "automatic",
+    });
+    await page.getByText("81.50 °C, set by a person").waitFor();
+    // Emptied, it is measured again.
+    await page.getByRole("button", { name: "Change…" }).click();
+    await settings.getByLabel("Baseline").fill("");
+    await settings.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("definition").getByText("measured", { exact: true }).waitFor();
     // An anomaly that is over, in the middle of the line: this is the README's picture.
     await gateway.ask("POST", "/api/model-training/", { sensor_id: 18 });
     await page.goto(`${gateway.url}/sensors/18?span=168`);
@@ -168,7 +212,7 @@ describe("the dashboard", () => {
     await page.getByRole("button", { name: "Versions of anomaly_model_Reactor_Temp_Sensor_17" }).waitFor();
     const promised = page.getByRole("region", { name: "False alarms, promised and seen" });
     await promised
-      .getByRole("row", { name: new RegExp(`^main ${SENSORS.length + 1} [\\d.]+ [\\d.]+ \\d+$`) })
+      .getByRole("row", { name: new RegExp(`^main ${SENSORS.length + 1} [\\d.]+ [\\d.]+ [\\d.]+ \\d+$`) })
       .waitFor();
     await page.getByRole("button", { name: "Train all now" }).click();
     await page.getByText(/Finished: \d+ trained, \d+ short of data, 0 failed/).waitFor();
@@ -179,9 +223,18 @@ describe("the dashboard", () => {
     await page.getByRole("button", { name: "Versions of anomaly_model_Reactor_Temp_Sensor_17" }).click();
     const versions = page.getByRole("list", { name: "Versions of anomaly_model_Reactor_Temp_Sensor_17" });
     await versions.getByRole("listitem").nth(1).waitFor();
+    await versions.getByText(/^Trained .* by request; in force since /).waitFor();
+    // What was measured of them is a line, on which those are marked that were in force.
+    const line = page.getByRole("img", {
+      name: /^injected faults found and ordinary readings flagged, in percent, of versions 1 to 2/,
+    });
+    await line.and(page.getByRole("img", { name: /version 2 is in use$/ })).waitFor();
+    await line.scrollIntoViewIfNeeded();
     await expectUsable(page, "models");
     await page.getByRole("button", { name: "Use v1" }).click();
     await page.getByRole("button", { name: "Use v2" }).waitFor();
+    await line.and(page.getByRole("img", { name: /version 1 is in use$/ })).waitFor();
+    await versions.getByText(/; last put in force /).waitFor();
     expect(await page.getByRole("button", { name: "Use v1" }).count()).toBe(0);
   });
 
@@ -190,7 +243,7 @@ describe("the dashboard", () => {
     const { page, plant, gateway } = await openScene(context);
     await page.getByRole("link", { name: "Calibrations" }).click();
     await page.getByText("No calibration yet").waitFor();
-    await page.getByRole("row", { name: /Reactor Temp Sensor.*± 5 %.*never/ }).waitFor();
+    await page.getByRole("row", { name: /Reactor Temp Sensor.*± 3\.000 °C.*never/ }).waitFor();
     await page.getByRole("button", { name: "Record a calibration" }).click();
     await page.getByRole("combobox", { name: "Sensor" }).fill("inlet");
     await page.getByRole("option", { name: /Inlet Flow/ }).click();
@@ -226,7 +279,7 @@ describe("the dashboard", () => {
 
   it("shows whether everything keeps up, registers a sender without a sensor, and replays dead letters", async (context) => {
     needsSpareTime(context);
-    const { page, plant } = await openScene(context);
+    const { page, plant, gateway } = await openScene(context);
     await plant.publish({ site: "north", key: "boiler-7" }, { value: 7, timestamp: Date.now() });
     await plant.publish({ site: "main", key: "17" }, "nonsense");
     await page.getByRole("link", { name: "System" }).click();
@@ -245,6 +298,22 @@ describe("the dashboard", () => {
     await page.getByRole("button", { name: "1 invalid reading" }).click();
     await page.getByRole("button", { name: "Replay these" }).click();
     await page.getByText("1 replayed. What still cannot be used comes back.").waitFor();
+    // A site's budget of false alarms is that of each of its sensors.
+    await gateway.ask("PATCH", "/api/sensors/13/", { settings: { false_alarms_per_month: 2 } });
+    await page.reload();
+    await page.getByRole("row", { name: new RegExp(`^main ${SENSORS.length + 1} 1 1 `) }).waitFor();
+    await page.getByRole("button", { name: "Change the budget… of main" }).click();
+    const budget = page.getByRole("dialog", { name: "False alarms at main" });
+    await budget.getByText(/One has a budget of its own now, which it loses\.$/).waitFor();
+    await budget.getByLabel(/at most/).fill("0");
+    await budget.getByRole("button", { name: "Save" }).click();
+    await budget.getByText("A number above 0, at most 1000").waitFor();
+    await expectUsable(page, "system-budget");
+    await budget.getByLabel(/at most/).fill("0,5");
+    await budget.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("row", { name: new RegExp(`^main ${SENSORS.length + 1} 0\\.5 none `) }).waitFor();
+    const { body: one } = await gateway.ask("GET", "/api/sensors/13/");
+    expect(one).toMatchObject({ settings: { false_alarms_per_month: 0.5 }, false_alarms: { budget_per_month: 0.5 } });
     await page.getByRole("link", { name: "Plant" }).click();
     await page.getByRole("row", { name: "Boiler 7" }).getByText("7.000").waitFor();
   });
@@ -270,6 +339,7 @@ describe("the dashboard", () => {
     await page.getByRole("link", { name: "System" }).click();
     await page.getByText("a reading is a JSON object").first().waitFor();
     expect(await page.getByText('"nonsense"').count()).toBe(0);
+    await page.getByRole("row", { name: /^north 1 1 none$/ }).waitFor();
     for (const name of ["Tokens", "Audit log"]) expect(await page.getByRole("heading", { name }).count()).toBe(0);
     await page.getByRole("link", { name: "Models" }).click();
     await page.getByRole("heading", { name: "In use" }).waitFor();

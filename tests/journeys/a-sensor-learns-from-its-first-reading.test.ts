@@ -135,6 +135,7 @@ it("the false alarms that were promised stand beside those there were, of a sens
     sensors: 2,
     promised_per_month: expect.closeTo(2, 6) as number,
     sensor_days: expect.closeTo(days, 6) as number,
+    own_history_days: 1,
     promised_in_these_days: expect.closeTo(days / 30, 6) as number,
     alarms_in_these_days: alarms,
     by_site: { north: { sensors: 1, alarms_in_these_days: alarms }, south: { sensors: 1, alarms_in_these_days: 0 } },

@@ -58,6 +58,7 @@ it("a token fenced to one site meets nothing of another, by whichever id or key"
     "/api/dead-letters/?group=sensor",
   ];
   for (const path of empty) expect([path, (await asA("GET", path)).body.count]).toEqual([path, 0]);
+  expect((await asA("GET", "/api/sites/")).body).toMatchObject({ count: 1, results: [{ site: "a" }] });
   expect((await asA("POST", "/api/dead-letters/replay/", { site: "b" })).body).toEqual({ replayed: 0 });
   expect((await asA("POST", "/api/dead-letters/replay/", { ids: [b.deadLetter] })).body).toEqual({ replayed: 0 });
   expect(

@@ -84,6 +84,14 @@ it("a sensor is made, changed, listed and deleted, and what contradicts is refus
   ] as const) {
     const { body } = await ask("POST", "/api/sensors/", { id, name: "Later", type: "Flow", settings });
     expect(body.settings.false_alarms_per_month).toBe(expected);
+    const { body: sites } = await ask("GET", "/api/sites/?order=asc", undefined, "viewer");
+    expect(sites).toMatchObject({ count: 2, next: null });
+    expect(sites.results[0]).toEqual({
+      site: "main",
+      sensors: 2,
+      false_alarms_per_month: 2.91,
+      own_budgets: expected === 2.91 ? 0 : 1,
+    });
     await ask("DELETE", `/api/sensors/${id}/`);
   }
   expect(await ask("PATCH", "/api/sensors/13/", { settings: { time_zone: "Mars/Olympus" } })).toMatchObject({
@@ -471,6 +479,16 @@ it("models are trained, listed, downloaded, and put back in force; their judgeme
   await expect
     .poll(() => plant.lastSaid("EVENTS", "events.model.anomaly.17"), { timeout: WAIT_MS })
     .toMatchObject({ event: "rolled_back", version: 1, current: true });
+  // Every time that a version was put in force is told, newest first.
+  const promotions = (asked: string) => ask("GET", `/api/model-training/promotions/${asked}`, undefined, "viewer");
+  const { body: inForce } = await promotions("?sensor_id=17&model_type=anomaly");
+  expect(inForce.results.map(({ version }: { version: number }) => version)).toEqual([1, 2, 1, 2, 1]);
+  expect(inForce.results[0]).toMatchObject({ model_id: list.results[1].id, sensor_id: 17, model_type: "anomaly" });
+  const { body: page } = await promotions("?sensor_id=17&model_type=anomaly&limit=3");
+  expect(page).toMatchObject({ count: 5 });
+  expect((await promotions(`?sensor_id=17&model_type=anomaly&limit=3&cursor=${page.next}`)).body.results).toEqual(
+    inForce.results.slice(3),
+  );
   expect(await ask("POST", `/api/model-training/${list.results[1].id}/rollback`, undefined, "viewer")).toMatchObject({
     status: 403,
   });

@@ -10,10 +10,12 @@ export type Bucket = Static<typeof schemas.Bucket>;
 export type ExpectedHour = Static<typeof schemas.ExpectedHour>;
 export type Calibration = Static<typeof schemas.Calibration>;
 export type Model = Static<typeof schemas.Model>;
+export type Promotion = Static<typeof schemas.Promotion>;
 export type TrainingRun = Static<typeof schemas.TrainingRun>;
 export type DriftPrediction = Static<typeof schemas.DriftPrediction>;
 export type DeadLetter = Static<typeof schemas.DeadLetter>;
 export type DeadLetterGroup = Static<typeof schemas.DeadLetterGroup>;
+export type Site = Static<typeof schemas.Site>;
 export type System = Static<typeof schemas.System>;
 export type Session = Static<typeof schemas.Session>;
 export type AuditLine = Static<typeof schemas.AuditLine>;
@@ -57,7 +59,7 @@ export const tellSignedOut = (): void => {
 };
 
 export interface Asking {
-  method?: "GET" | "POST" | "PATCH" | "DELETE";
+  method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   body?: unknown;
   signal?: AbortSignal | undefined;
 }

@@ -25,6 +25,7 @@ export const keys = {
   calibrations: ["calibrations"] as const,
   system: ["system"] as const,
   deadLetters: ["dead letters"] as const,
+  sites: ["sites"] as const,
   tokens: ["tokens"] as const,
   audit: ["audit log"] as const,
 };

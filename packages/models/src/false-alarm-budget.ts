@@ -17,7 +17,7 @@ const OPERATING_POINTS: readonly (readonly [theta: number, perDay: number])[] = 
 export const DAYS_PER_MONTH = 30;
 
 /** What was measured on the corpus weighs as if the sensor itself had shown it for so long. */
-const CORPUS_DAYS = 30;
+export const CORPUS_DAYS = 30;
 /** Of a sensor's alarms so many are taken for true: else the first failure, found, would make it deaf for weeks. */
 const TRUE_ALARMS = 1;
 

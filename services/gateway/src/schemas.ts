@@ -69,6 +69,9 @@ export const Sensor = Type.Object({
   ...named,
   ...changeable,
   settings: Settings,
+  baseline_given: nullable(
+    Type.Number({ description: "the baseline that a person has set; null where `baseline` is measured" }),
+  ),
   value: nullable(Finite),
   status: oneOf(SENSOR_STATUSES),
   last_updated: nullable(Type.String()),
@@ -266,6 +269,15 @@ export const Model = Type.Object({
   sha256: Type.String(),
 });
 
+/** A version was put in force; it stays so until another one is. */
+export const Promotion = Type.Object({
+  sensor_id: Type.Integer(),
+  model_type: oneOf(MODEL_TYPES),
+  model_id: Type.Integer(),
+  version: Type.Integer(),
+  promoted_at: Time,
+});
+
 export const TrainingRun = Type.Object({
   id: Type.Integer(),
   job_id: nullable(Type.String()),
@@ -459,6 +471,7 @@ const FalseAlarmsOfMany = Type.Object({
   sensors: count,
   promised_per_month: Finite,
   sensor_days: Type.Number({ description: "how long they were watched, at most 30 days each" }),
+  own_history_days: Type.Number({ description: "days of their own that their thresholds rest on" }),
   promised_in_these_days: Finite,
   alarms_in_these_days: Type.Integer({ description: "of the novelty detector, true ones included: an upper bound" }),
 });
@@ -510,6 +523,12 @@ export const AuditLine = Type.Object({
   path: Type.String(),
   status: Type.Integer(),
   detail: Type.Unknown(),
+});
+export const Site = Type.Object({
+  site: Type.String(),
+  sensors: Type.Integer(),
+  false_alarms_per_month: Type.Number({ description: "its budget: what each sensor has that has none of its own" }),
+  own_budgets: Type.Integer({ description: "sensors whose budget is another" }),
 });
 export const Budget = Type.Object({
   site: Type.String(),

@@ -190,6 +190,7 @@ export function sensorBody(row: SensorRow, nowMs = Date.now()) {
     last_updated: row.newest?.toISOString() ?? null,
     drift,
     baseline: row.baseline ?? row.measured_baseline,
+    baseline_given: row.baseline,
     range_min: row.range_min,
     range_max: row.range_max,
     expected_interval_s: row.expected_interval_s,

@@ -25,11 +25,13 @@ interface InputProps extends Omit<Aria.TextFieldProps, "children"> {
   placeholder?: string | undefined;
   inputMode?: "decimal" | "numeric";
   hidesLabel?: boolean;
+  /** What is wrong with what was typed, in words, where the form says so itself. */
+  problem?: string | undefined;
 }
 
-export function TextInput({ label, description, isMultiline, placeholder, hidesLabel, ...props }: InputProps) {
+export function TextInput({ label, description, isMultiline, placeholder, hidesLabel, problem, ...props }: InputProps) {
   return (
-    <Aria.TextField {...props} className="field">
+    <Aria.TextField {...props} {...(problem === undefined ? {} : { isInvalid: true })} className="field">
       <Aria.Label className={hidesLabel === true ? "visually-hidden" : ""}>{label}</Aria.Label>
       {isMultiline === true ? (
         <Aria.TextArea className="input" placeholder={placeholder ?? ""} />
@@ -37,7 +39,7 @@ export function TextInput({ label, description, isMultiline, placeholder, hidesL
         <Aria.Input className="input" placeholder={placeholder ?? ""} />
       )}
       {description !== undefined && <Aria.Text slot="description">{description}</Aria.Text>}
-      <Aria.FieldError />
+      <Aria.FieldError>{problem}</Aria.FieldError>
     </Aria.TextField>
   );
 }
@@ -147,10 +149,20 @@ export function Checkbox({ children, ...props }: Omit<Aria.CheckboxProps, "child
 }
 
 /** A dialog that is open while this is shown. */
-export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ReactNode }) {
+export function Dialog({
+  title,
+  onClose,
+  isWide = false,
+  children,
+}: {
+  title: string;
+  onClose: () => void;
+  isWide?: boolean;
+  children: ReactNode;
+}) {
   return (
     <Aria.ModalOverlay className="overlay" isOpen isDismissable onOpenChange={(isOpen) => !isOpen && onClose()}>
-      <Aria.Modal className="modal">
+      <Aria.Modal className={isWide ? "modal wide" : "modal"}>
         <Aria.Dialog className="dialog">
           <Aria.Heading slot="title" level={2}>
             {title}

@@ -13,6 +13,10 @@ export interface PlotSeries {
   colour: string;
   dots?: boolean;
   dashed?: boolean;
+  /** A line with a small dot at each point. */
+  points?: boolean;
+  /** Rings round points of another series. */
+  rings?: boolean;
 }
 
 export function Plot({
@@ -20,6 +24,9 @@ export function Plot({
   x,
   y,
   isTime = false,
+  isPercent = false,
+  isCounted = false,
+  heightPx = HEIGHT_PX,
   series,
   data,
 }: {
@@ -27,50 +34,88 @@ export function Plot({
   x: string;
   y: string;
   isTime?: boolean;
+  /** From 0, or less where there is less, to 100. */
+  isPercent?: boolean;
+  /** Along x are whole numbers, and half a step of room. */
+  isCounted?: boolean;
+  heightPx?: number;
   series: readonly PlotSeries[];
   data: uPlot.AlignedData;
 }) {
-  const { host, plot } = usePlot(JSON.stringify([series, x, y, isTime]), sizeOf, (element) => ({
-    options: optionsOf(element, { x, y, isTime, series }),
-    data,
-  }));
+  const axes = { x, y, isTime, isPercent, isCounted, series };
+  const { host, plot } = usePlot(
+    JSON.stringify([axes, heightPx]),
+    ({ clientWidth }) => ({ width: Math.max(200, clientWidth), height: heightPx }),
+    (element) => ({ options: optionsOf(element, axes), data }),
+  );
   useLayoutEffect(() => plot?.setData(data), [plot, data]);
   return <div ref={host} className="plot" role="img" aria-label={label} />;
 }
 
 const HEIGHT_PX = 240;
-const sizeOf = ({ clientWidth }: HTMLElement) => ({ width: Math.max(200, clientWidth), height: HEIGHT_PX });
-
+const HALF = 0.5;
+const WHOLE_STEPS = [1, 2, 5, 10, 20, 50, 100];
+const PERCENT_STEPS = [25, 50, 100, 200, 500, 1000];
 function optionsOf(
   element: HTMLElement,
-  { x, y, isTime, series }: { x: string; y: string; isTime: boolean; series: readonly PlotSeries[] },
+  {
+    x,
+    y,
+    isTime,
+    isPercent,
+    isCounted,
+    series,
+  }: {
+    x: string;
+    y: string;
+    isTime: boolean;
+    isPercent: boolean;
+    isCounted: boolean;
+    series: readonly PlotSeries[];
+  },
 ): Omit<uPlot.Options, "width" | "height"> {
   const { colour, axis } = looksOf(element);
   return {
     padding: [12, 24, 0, 0],
     legend: { show: false },
     cursor: { show: false },
-    scales: { x: isTime ? { time: true, range: ({ data }) => timeRange(data[0]) } : { time: false } },
+    scales: {
+      x: isTime
+        ? { time: true, range: ({ data }) => timeRange(data[0]) }
+        : { time: false, ...(isCounted ? { range: (_, low, high) => [low - HALF, high + HALF] } : {}) },
+      y: isPercent ? { range: (_, low, high) => [Math.min(0, low), Math.max(100, high)] } : {},
+    },
     axes: [
-      isTime ? { ...axis, values: TIME_TICKS } : { ...axis, label: x, size: 34, values: written },
-      { ...axis, label: y, size: 60, values: written },
+      isTime
+        ? { ...axis, values: TIME_TICKS }
+        : { ...axis, label: x, size: 34, values: written, ...(isCounted ? { incrs: WHOLE_STEPS, space: 24 } : {}) },
+      { ...axis, label: y, size: 60, values: written, ...(isPercent ? { incrs: PERCENT_STEPS, space: 24 } : {}) },
     ],
     series: [
       {},
-      ...series.map(({ label, colour: name, dots = false, dashed = false }): uPlot.Series => ({
-        label,
-        stroke: colour(name),
-        width: 2,
-        spanGaps: true,
-        pxAlign: 0,
-        ...(dots
-          ? {
-              paths: () => null,
-              points: { show: true, size: 11, fill: colour(name), stroke: colour("--surface"), width: 2 },
-            }
-          : { points: { show: false } }),
-        ...(dashed ? { dash: [6, 4] } : {}),
-      })),
+      ...series.map(
+        ({ label, colour: name, dots = false, dashed = false, points = false, rings = false }): uPlot.Series => ({
+          label,
+          stroke: colour(name),
+          width: 2,
+          spanGaps: true,
+          pxAlign: 0,
+          ...(dots
+            ? {
+                paths: () => null,
+                points: { show: true, size: 11, fill: colour(name), stroke: colour("--surface"), width: 2 },
+              }
+            : rings
+              ? {
+                  paths: () => null,
+                  points: { show: true, size: 13, fill: "transparent", stroke: colour(name), width: 2 },
+                }
+              : {
+                  points: points ? { show: true, size: 6, fill: colour(name), stroke: colour(name) } : { show: false },
+                }),
+          ...(dashed ? { dash: [6, 4] } : {}),
+        }),
+      ),
     ],
   };
 }

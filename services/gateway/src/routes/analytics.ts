@@ -136,6 +136,7 @@ function sumFalseAlarms(bodies: readonly Counted[]) {
       sensors: own.length,
       promised_per_month: add((one) => one.promised_per_month),
       sensor_days: add((one) => one.days),
+      own_history_days: add((one) => one.own_history_days),
       // A sensor that was watched for a day is asked for a day's share of its promise.
       promised_in_these_days: add((one) => (one.promised_per_month * one.days) / DAYS_PER_MONTH),
       alarms_in_these_days: add((one) => one.alarms),

@@ -31,6 +31,7 @@ import {
   SensorFields,
   SensorPart,
   SensorToCreate,
+  Site,
 } from "../schemas.ts";
 import {
   bodyToKeep,
@@ -49,6 +50,9 @@ import { typed, type Parts } from "../server.ts";
 const SITE_DEFAULT = "main";
 /** The identity column may meet ids that were given; it steps over so many of them. */
 const ID_ATTEMPTS_MAX = 1000;
+const BUDGET_DEFAULT = SETTINGS_DEFAULTS.false_alarms_per_month;
+/** Of a site's sensors that changed together, so many are read and told of at once. */
+const TOLD_AT_ONCE = 200;
 /** Sensors that need somebody, in one answer. */
 const ATTENTION_MAX = 1000;
 const ATTENTION_DEFAULT = 100;
@@ -77,14 +81,15 @@ const TABLES_OF_SENSOR = [
 
 export function sensorRoutes(scope: FastifyInstance, { pool, bus, log, replicas, partitions }: Parts): void {
   const app = typed(scope);
-  const tell = (event: string, sensor: SensorAnswer): Promise<void> =>
-    say(bus, [
-      {
+  const tell = (event: string, ...sensors: SensorAnswer[]): Promise<void> =>
+    say(
+      bus,
+      sensors.map((sensor) => ({
         subject: subjects.sensorEvent(sensor.site, sensor.key),
         id: `sensor-${sensor.id}-${event}-${randomUUID()}`,
         body: JSON.stringify({ event, ...sensor }),
-      },
-    ]);
+      })),
+    );
 
   app.get(
     "/api/sensors",
@@ -172,6 +177,23 @@ export function sensorRoutes(scope: FastifyInstance, { pool, bus, log, replicas,
   );
 
   app.get(
+    "/api/sites",
+    { config: { access: "read" }, schema: { querystring: Type.Object(pageQuery), response: { 200: listOf(Site) } } },
+    ({ query, identity }) =>
+      listPage<Static<typeof Site>, Static<typeof Site>>(pool, query, {
+        columns: "s.*",
+        from: `(select site, count(*)::int as sensors, coalesce(b.false_alarms_per_month, ${BUDGET_DEFAULT})::float8 as false_alarms_per_month,
+                       count(*) filter (where coalesce((settings->>'false_alarms_per_month')::float8, ${BUDGET_DEFAULT})
+                                              <> coalesce(b.false_alarms_per_month, ${BUDGET_DEFAULT}))::int as own_budgets
+                  from sensors left join site_budgets b using (site) group by site, b.false_alarms_per_month) s`,
+        where: [["s.site = any($)", identity.sites]],
+        key: [["s.site", "text"]],
+        keyOf: ({ site }) => [site],
+        body: (row) => row,
+      }),
+  );
+
+  app.get(
     "/api/sites/:site/false-alarm-budget",
     { config: { access: "read" }, schema: { params: Type.Object({ site: Type.String() }), response: { 200: Budget } } },
     async ({ params: { site }, identity }) => {
@@ -218,7 +240,8 @@ export function sensorRoutes(scope: FastifyInstance, { pool, bus, log, replicas,
         return rows.map(({ id }) => id);
       });
       await pause(FACT_LEAD_MS);
-      for (const id of ids) await tell("changed", sensorBody(await findSensor(pool, id, identity)));
+      for (let start = 0; start < ids.length; start += TOLD_AT_ONCE)
+        await tell("changed", ...(await findSensors(pool, ids.slice(start, start + TOLD_AT_ONCE))));
       return { site, ...body, sensors: ids.length };
     },
   );

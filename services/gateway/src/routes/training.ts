@@ -12,7 +12,7 @@ import { Type, type Static } from "typebox";
 import type { Identity } from "../auth.ts";
 import { listPage, pageQuery } from "../paging.ts";
 import { Problem } from "../problem.ts";
-import { IdParams, listOf, Model, oneOf, TrainingAsked, TrainingRun } from "../schemas.ts";
+import { IdParams, listOf, Model, oneOf, Promotion, TrainingAsked, TrainingRun } from "../schemas.ts";
 import { findSensor } from "../sensors.ts";
 import { typed, type Parts } from "../server.ts";
 
@@ -33,6 +33,8 @@ interface Run {
 }
 
 type RunRow = Omit<Static<typeof TrainingRun>, "started_at" | "finished_at"> & { started_at: Date; finished_at: Date };
+
+type PromotionRow = Omit<Static<typeof Promotion>, "promoted_at"> & { promoted_at: Date };
 
 /** A name of letters that a header cannot carry is also said as RFC 6266 has it; older clients read the plain one. */
 function fileNamed(name: string): string {
@@ -135,6 +137,38 @@ export function trainingRoutes(scope: FastifyInstance, { pool, bus }: Parts): vo
         key: [["m.id", "bigint"]],
         keyOf: (row) => [row.id],
         body: modelBody,
+      }),
+  );
+
+  app.get(
+    "/api/model-training/promotions",
+    {
+      config: { access: "read" },
+      schema: {
+        querystring: Type.Object({
+          ...pageQuery,
+          sensor_id: Type.Optional(Type.Integer()),
+          model_type: Type.Optional(oneOf(MODEL_TYPES)),
+        }),
+        response: { 200: listOf(Promotion) },
+      },
+    },
+    ({ query, identity }) =>
+      listPage<PromotionRow, Static<typeof Promotion>>(pool, query, {
+        columns: "p.sensor_id, p.model_type, p.model_id, p.version, p.valid_from as promoted_at",
+        from: "model_promotions p join sensors s on s.id = p.sensor_id",
+        where: [
+          ["s.site = any($)", identity.sites],
+          ["p.sensor_id = $", query.sensor_id],
+          ["p.model_type = $", query.model_type],
+        ],
+        key: [
+          ["p.valid_from", "timestamptz"],
+          ["p.sensor_id", "int"],
+          ["p.model_type", "text"],
+        ],
+        keyOf: (row) => [row.promoted_at.toISOString(), row.sensor_id, row.model_type],
+        body: (row) => ({ ...row, promoted_at: row.promoted_at.toISOString() }),
       }),
   );
 

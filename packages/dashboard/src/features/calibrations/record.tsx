@@ -2,10 +2,10 @@
 import { CALIBRATION_METHODS } from "@calibration/shared/calibration.ts";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState, type FormEvent } from "react";
-import * as Aria from "react-aria-components";
 import { ask, query, type Bucket, type Calibration, type Page, type Reading } from "../../api.ts";
 import { formatValue } from "../../format.ts";
 import { Card } from "../../parts/card.tsx";
+import { Combo } from "../../parts/combo.tsx";
 import { Button, Select, TextInput } from "../../parts/controls.tsx";
 import { Problem } from "../../parts/problem.tsx";
 import { Answered, Loading } from "../../parts/states.tsx";
@@ -74,33 +74,20 @@ function SensorChoice({
       .map((sensor) => ({ id: sensor.id, label: nameOf(sensor) }));
   }, [sensors, typed]);
   return (
-    <Aria.ComboBox
-      className="field combo"
+    <Combo
+      label="Sensor"
+      opens="Show the sensors"
+      placeholder="Name or id"
       autoFocus={chosen === null}
-      items={offered}
-      inputValue={typed}
-      onInputChange={setTyped}
-      onSelectionChange={(key) => {
+      offered={offered}
+      typed={typed}
+      onType={setTyped}
+      onChoose={(key) => {
         const found = sensors.find(({ id }) => id === key);
         onChoose(found?.id ?? null);
         if (found !== undefined) setTyped(nameOf(found));
       }}
-    >
-      <Aria.Label>Sensor</Aria.Label>
-      <div className="combo-box">
-        <Aria.Input className="input" placeholder="Name or id" />
-        <Aria.Button className="button select-button" aria-label="Show the sensors" />
-      </div>
-      <Aria.Popover className="popover">
-        <Aria.ListBox<{ id: number; label: string }>>
-          {({ id, label }) => (
-            <Aria.ListBoxItem id={id} className="option" textValue={label}>
-              {label}
-            </Aria.ListBoxItem>
-          )}
-        </Aria.ListBox>
-      </Aria.Popover>
-    </Aria.ComboBox>
+    />
   );
 }
 

@@ -134,7 +134,7 @@ const COLUMNS: readonly Column<Model>[] = [
       </span>
     ),
   },
-  { name: "Measured quality", cell: (model) => qualityOf(model).words },
+  { name: "Measured quality", cell: (model) => qualityOf(model) },
   { name: "Samples", isNumber: true, cell: ({ samples }) => formatCount(samples) },
   { name: "Trained", isWhole: true, cell: (model) => <Age at={model.trained_at} /> },
 ];

@@ -2,32 +2,30 @@
 import type { Model } from "../../api.ts";
 import { formatShare } from "../../format.ts";
 
-export interface Quality {
-  /** The one figure that versions are compared by; null where it was not measured. */
-  value: number | null;
-  /** What the figure is. */
-  name: string;
-  words: string;
+export function qualityOf(model: Pick<Model, "model_type" | "metrics">): string {
+  const { model_type: type, metrics } = model;
+  const figure = figureOf(model, FIGURES[type][0]!.metric);
+  if (figure !== null) return wordsOf(type, figure, metrics);
+  const { reason } = metrics;
+  return `not measured: ${typeof reason === "string" ? reason : "too little data was held out"}`;
 }
 
-const NAMES: Readonly<Record<Model["model_type"], string>> = {
-  anomaly: "injected faults found",
-  drift: "better than the last value",
-  calibration: "error removed",
+/** What is measured of a type of model, first what its versions are compared by; shares of one. */
+export const FIGURES: Readonly<Record<Model["model_type"], readonly { metric: string; name: string }[]>> = {
+  anomaly: [
+    { metric: "recall", name: "injected faults found" },
+    { metric: "flagged_share", name: "ordinary readings flagged" },
+  ],
+  drift: [
+    { metric: "skill", name: "less error than by the last value" },
+    { metric: "coverage", name: "within the forecast’s 90 % interval" },
+  ],
+  calibration: [{ metric: "improvement", name: "error removed" }],
 };
 
-export function qualityOf({ model_type: type, metrics }: Pick<Model, "model_type" | "metrics">): Quality {
-  const name = NAMES[type];
-  const figure = metrics[type === "anomaly" ? "recall" : type === "drift" ? "skill" : "improvement"];
-  if (typeof figure !== "number") {
-    const { reason } = metrics;
-    return {
-      value: null,
-      name,
-      words: `not measured: ${typeof reason === "string" ? reason : "too little data was held out"}`,
-    };
-  }
-  return { value: figure, name, words: wordsOf(type, figure, metrics) };
+export function figureOf({ metrics }: Pick<Model, "metrics">, metric: string): number | null {
+  const figure = metrics[metric];
+  return typeof figure === "number" ? figure : null;
 }
 
 function wordsOf(type: Model["model_type"], figure: number, metrics: Model["metrics"]): string {

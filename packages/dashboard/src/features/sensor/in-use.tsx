@@ -35,8 +35,7 @@ export function ModelsInUse({ sensor }: { sensor: Sensor }) {
                   {algorithmWord(model.algorithm)}
                 </div>
                 <div className="quiet">
-                  trained <Age at={model.trained_at} /> on {formatCount(model.samples)} samples;{" "}
-                  {qualityOf(model).words}
+                  trained <Age at={model.trained_at} /> on {formatCount(model.samples)} samples; {qualityOf(model)}
                 </div>
               </li>
             ))}

@@ -13,6 +13,7 @@ import { Audit } from "./audit.tsx";
 import { DeadLetters } from "./dead-letters.tsx";
 import { errorsOf } from "./errors.ts";
 import "./system.css";
+import { Sites } from "./sites.tsx";
 import { Tokens } from "./tokens.tsx";
 import { UnknownSenders } from "./unknown-senders.tsx";
 
@@ -56,6 +57,7 @@ export function SystemPage() {
           {({ streams }) => <Table columns={STREAM_COLUMNS} rows={streams} keyOf={({ name }) => name} />}
         </Answered>
       </Card>
+      <Sites />
       {may.administer && (
         <>
           <Tokens />

@@ -42,8 +42,9 @@ let nextFaultMs = Date.now() + FAULT_EVERY_MS * (0.5 + random.float());
 const ticking = setInterval(() => {
   tick(Date.now()).catch((error: unknown) => log.warn({ error }, "a reading was not taken"));
 }, LOOK_MS);
+const stopped = untilStopped();
 log.info({ sensors: DEMO_SENSORS.length }, "ready");
-log.info({ signal: await untilStopped() }, "stopping");
+log.info({ signal: await stopped }, "stopping");
 clearInterval(ticking);
 
 async function tick(now: number): Promise<void> {

@@ -18,7 +18,10 @@ export function endWithParent(): void {
   process.stdin.resume();
 }
 
-/** Resolves with the signal that asks this process to stop, or when the process that started it is gone. */
+/**
+ * Resolves with the signal that asks this process to stop, or when the process that started it is gone. Asked for before the
+ * process calls itself ready: whoever has read that may stop it.
+ */
 export async function untilStopped(): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve(signal));

@@ -39,5 +39,6 @@ await using service = await openStreamService("anomaly", plumbing, log, {
   keep: keepJudged,
 });
 
+const stopped = untilStopped();
 log.info({ hears: service.hearing.hears, metricsPort: plumbing.health.port }, "ready");
-log.info({ signal: await untilStopped() }, "stopping");
+log.info({ signal: await stopped }, "stopping");

@@ -35,5 +35,6 @@ await using service = await openStreamService("calibration", plumbing, log, {
   keep: keepCorrections,
 });
 
+const stopped = untilStopped();
 log.info({ hears: service.hearing.hears, metricsPort: plumbing.health.port }, "ready");
-log.info({ signal: await untilStopped() }, "stopping");
+log.info({ signal: await stopped }, "stopping");

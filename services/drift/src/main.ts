@@ -33,5 +33,6 @@ await using service = await openStreamService("drift", plumbing, log, {
   keep: keepFollowed,
 });
 
+const stopped = untilStopped();
 log.info({ hears: service.hearing.hears, metricsPort: plumbing.health.port }, "ready");
-log.info({ signal: await untilStopped() }, "stopping");
+log.info({ signal: await stopped }, "stopping");

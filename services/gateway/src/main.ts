@@ -69,8 +69,9 @@ await server.listen({ host: config.host, port: config.port });
 health.report("start", null);
 
 const { port } = server.server.address() as AddressInfo;
+const stopped = untilStopped();
 log.info(
   { listens: `${config.tlsCertificate === "" ? "http" : "https"}://${config.host}:${port}`, metricsPort: health.port },
   "ready",
 );
-log.info({ signal: await untilStopped() }, "stopping");
+log.info({ signal: await stopped }, "stopping");

@@ -26,5 +26,6 @@ await using service = await openStreamService("ingest", plumbing, log, {
 });
 await using _ticking = openTicking(plumbing.bus, service.hearing);
 
+const stopped = untilStopped();
 log.info({ hears: service.hearing.hears, metricsPort: plumbing.health.port }, "ready");
-log.info({ signal: await untilStopped() }, "stopping");
+log.info({ signal: await stopped }, "stopping");

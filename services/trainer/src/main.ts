@@ -54,5 +54,6 @@ using _schedule = openSchedule({
 await using _presence = await openPresence(bus, "trainer");
 health.report("start", null);
 
+const stopped = untilStopped();
 log.info({ hears: training.hears, metricsPort: health.port }, "ready");
-log.info({ signal: await untilStopped() }, "stopping");
+log.info({ signal: await stopped }, "stopping");

@@ -59,6 +59,8 @@ const sensor = await createRest(gatewayUrl, token)<{ site: string; key: string }
   );
   process.exit(1);
 });
+/** The same for both readings of the file. A series that is moved ends now, wherever it ended before. */
+const latestMs = values["shift-to-now"] === true ? Infinity : Date.now();
 const survey = await surveyFile(file).catch((error: unknown) => {
   if (error instanceof ColumnMissing) wrongUsage(USAGE, error.message);
   console.error(`${file} is no CSV file: ${(error as Error).message}`);
@@ -101,7 +103,7 @@ interface Survey {
 
 async function surveyFile(path: string): Promise<Survey> {
   const found: Survey = { readings: 0, skipped: 0, shown: [], firstMs: Infinity, lastMs: -Infinity, inOrder: true };
-  for await (const row of csvReadings(path, columns)) {
+  for await (const row of csvReadings(path, columns, latestMs)) {
     if ("problem" in row) {
       if (found.skipped++ < PROBLEMS_SHOWN) found.shown.push(row.problem);
       continue;
@@ -115,7 +117,7 @@ async function surveyFile(path: string): Promise<Survey> {
 }
 
 async function* readingsOf(path: string): AsyncGenerator<CsvReading> {
-  for await (const row of csvReadings(path, columns)) if (!("problem" in row)) yield row;
+  for await (const row of csvReadings(path, columns, latestMs)) if (!("problem" in row)) yield row;
 }
 
 /** A file whose newest row comes first would arrive as late readings, which are judged by less: 20 bytes a row put it in order. */

@@ -33,7 +33,8 @@ await using bus = await openBus({
 });
 const reading = {
   value,
-  ...(timestamp === undefined ? {} : { timestamp }),
+  // Epoch milliseconds are a number in the message; as text they are no time.
+  ...(timestamp === undefined ? {} : { timestamp: /^\d+$/.test(timestamp) ? Number(timestamp) : timestamp }),
   ...(quality === undefined ? {} : { quality }),
 };
 const { seq, stream } = await bus.jetstream.publish(subjects.reading(site, sensor), JSON.stringify(reading));

@@ -6,13 +6,17 @@ import { describe, expect, it } from "vitest";
 
 const AT = Date.UTC(2014, 3, 1);
 
-async function rowsOf(text: string, columns: CsvColumns = { timestamp: "timestamp", value: "value" }) {
+async function rowsOf(
+  text: string,
+  columns: CsvColumns = { timestamp: "timestamp", value: "value" },
+  nowMs = Infinity,
+) {
   const directory = mkdtempSync(join(tmpdir(), "csv-"));
   try {
     const file = join(directory, "series.csv");
     writeFileSync(file, text);
     const rows = [];
-    for await (const row of csvReadings(file, columns)) rows.push(row);
+    for await (const row of csvReadings(file, columns, nowMs)) rows.push(row);
     return rows;
   } finally {
     rmSync(directory, { recursive: true });
@@ -29,6 +33,15 @@ describe("csvReadings", () => {
       { timestamp: AT, value: 1.5 },
       { timestamp: AT + 300_000, value: -20 },
     ]);
+  });
+
+  it("names a row of the future, which would be kept by nobody, unless the series is moved", async () => {
+    const text = `timestamp,value\n${AT + 300_000},1\n${AT + 300_001},2`;
+    expect(await rowsOf(text, undefined, AT)).toEqual([
+      { timestamp: AT + 300_000, value: 1 },
+      { problem: `line 3: timestamp is in the future: "${AT + 300_001}"` },
+    ]);
+    expect(await rowsOf(text)).toHaveLength(2);
   });
 
   it("takes seconds and milliseconds since 1970, and the columns it is told", async () => {

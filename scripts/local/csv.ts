@@ -1,5 +1,5 @@
 /** Readings in a CSV file, one at a time: a file of any size takes the same memory. */
-import { readTimestamp } from "@calibration/shared/reading.ts";
+import { AHEAD_MS_MAX, readTimestamp } from "@calibration/shared/reading.ts";
 import { parse } from "csv-parse";
 import { createReadStream } from "node:fs";
 
@@ -28,8 +28,14 @@ const RECORD_BYTES_MAX = 1_000_000;
 /**
  * Every row below the header, in the file's order, as a reading or as a problem. A byte order mark, CRLF, quotes, empty
  * lines and further columns are taken as they come. Throws {@link ColumnMissing}, or what makes the file no CSV at all.
+ * @param nowMs rows from after it, by more than a plant's clock may run ahead, are none that the platform would keep;
+ * Infinity where the series is moved
  */
-export async function* csvReadings(path: string, columns: CsvColumns): AsyncGenerator<CsvReading | CsvProblem> {
+export async function* csvReadings(
+  path: string,
+  columns: CsvColumns,
+  nowMs: number,
+): AsyncGenerator<CsvReading | CsvProblem> {
   const parser = createReadStream(path).pipe(
     parse({
       bom: true,
@@ -43,7 +49,7 @@ export async function* csvReadings(path: string, columns: CsvColumns): AsyncGene
   let at: { timestamp: number; value: number } | null = null;
   for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: { lines: number } }>) {
     if (at === null) at = placesOf(record, columns, path);
-    else yield rowOf(record[at.timestamp], record[at.value], info.lines);
+    else yield rowOf(record[at.timestamp], record[at.value], info.lines, nowMs + AHEAD_MS_MAX);
   }
 }
 
@@ -62,11 +68,13 @@ function rowOf(
   timestampText: string | undefined,
   valueText: string | undefined,
   line: number,
+  latestMs: number,
 ): CsvReading | CsvProblem {
   if (timestampText === undefined || valueText === undefined)
     return { problem: `line ${line}: it has fewer columns than the header` };
   const timestamp = timestampOf(timestampText);
   if (typeof timestamp === "string") return { problem: `line ${line}: ${timestamp}: "${timestampText}"` };
+  if (timestamp > latestMs) return { problem: `line ${line}: timestamp is in the future: "${timestampText}"` };
   const value = valueText === "" ? NaN : Number(valueText);
   if (!Number.isFinite(value)) return { problem: `line ${line}: "${valueText}" is no number` };
   return { timestamp, value };

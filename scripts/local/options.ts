@@ -16,8 +16,17 @@ export function readOptions<const T extends ParseArgsOptionsConfig>(
     process.exit(0);
   }
   try {
-    return parseArgs({ options, allowPositionals, strict: true });
+    return parseArgs({ args: withNegativeNumbers(process.argv.slice(2)), options, allowPositionals, strict: true });
   } catch (error) {
     return wrongUsage(usage, (error as Error).message);
   }
 }
+
+/** `--value -5` as `--value=-5`: a number below zero is no option. */
+const withNegativeNumbers = (given: readonly string[]): string[] =>
+  given.reduce<string[]>((args, one) => {
+    const before = args.at(-1);
+    if (before !== undefined && /^--[a-z-]+$/.test(before) && /^-\.?\d/.test(one)) args.push(`${args.pop()}=${one}`);
+    else args.push(one);
+    return args;
+  }, []);

@@ -82,14 +82,15 @@ describe("the commands", () => {
         .toReversed()
         .map((row) => row.join(","))
         .join("\n");
-    const file = aFile("history.csv", `${text}\n2026-01-05T00:00:00Z,hot\nyesterday,1\n`);
+    const file = aFile("history.csv", `${text}\n2026-01-05T00:00:00Z,hot\nyesterday,1\n9999-01-01T00:00:00Z,1\n`);
     const first = await run("import-readings", "--sensor-id", "1", file);
     expect(first).toMatchObject({
       code: 0,
       said: expect.stringContaining("1500 readings of sensor 1 published") as string,
     });
     expect(first.said).toContain('line 1502: "hot" is no number');
-    expect(first.said).toContain("2 rows skipped");
+    expect(first.said).toContain("line 1504: timestamp is in the future");
+    expect(first.said).toContain("3 rows skipped");
     await expect.poll(() => kept(1), { timeout: WAIT_MS }).toBe(1_500);
     expect(await run("import-readings", "--sensor-id", "1", file)).toMatchObject({ code: 0 });
     await expect
@@ -100,6 +101,7 @@ describe("the commands", () => {
       )
       .toEqual([{ n: 1_500 }]);
     expect(await kept(1)).toBe(1_500);
+    expect(await plant.rows("select 1 from dead_letters")).toEqual([]);
     // In order means none of them was late: the newest is the last that was told.
     expect(await plant.rows("select timestamp from sensor_latest where sensor_id = 1")).toEqual([
       { timestamp: new Date(start + 1_499 * HOUR_MS) },
@@ -165,6 +167,17 @@ describe("the commands", () => {
     });
     await expect.poll(() => kept(3), { timeout: WAIT_MS }).toBe(1);
     expect(await run("publish-reading", "--sensor", "3", "--value", "warm")).toMatchObject({ code: 2 });
+
+    // A number below zero is no option, and a time may be epoch milliseconds.
+    const minuteLaterMs = String(Date.UTC(2026, 0, 5, 0, 1));
+    const below = ["--sensor", "3", "--value", "-4.5", "--timestamp", minuteLaterMs];
+    expect(await run("publish-reading", ...below)).toMatchObject({ code: 0 });
+    await expect
+      .poll(() => plant.rows("select raw_value, timestamp from readings where sensor_id = 3 and raw_value < 0"), {
+        timeout: WAIT_MS,
+      })
+      .toEqual([{ raw_value: -4.5, timestamp: new Date(Number(minuteLaterMs)) }]);
+    expect(await run("publish-reading", "--sensor", "3", "--value", "-warm")).toMatchObject({ code: 2 });
   });
 
   it("auto-train-models trains what is due and then nothing; a real series that is replayed shows its anomaly", async (context) => {

@@ -102,7 +102,7 @@ it("a listener resumes where it was; one that was away for too long is told to b
   const { ask, url, tokens } = await openGateway(plant);
   for (const id of [1, 2, 3]) await ask("POST", "/api/sensors/", { id, name: `Sensor ${id}`, type: "Flow" });
   const { state } = await plant.bus.manager.streams.info("EVENTS");
-  const listen = async (lastEventId: number | null, until: string): Promise<string> => {
+  const listen = async (lastEventId: number | string | null, until: string): Promise<string> => {
     const stop = new AbortController();
     const response = await fetch(`${url}/api/events/`, {
       headers: {
@@ -131,6 +131,7 @@ it("a listener resumes where it was; one that was away for too long is told to b
   await plant.bus.manager.streams.purge("EVENTS", { seq: state.last_seq });
   expect(await listen(state.first_seq, "\n\n")).toBe("event: reset\ndata: {}\n\n");
   expect(await listen(state.last_seq + 1_000, "\n\n")).toBe("event: reset\ndata: {}\n\n");
+  expect(await listen("an id of somebody else's", "\n\n")).toBe("event: reset\ndata: {}\n\n");
   // Whoever heard the last of it has missed nothing, and whoever comes for the first time neither.
   expect(await listen(state.last_seq, "\n\n")).toBe(": listening\n\n");
   expect(await listen(null, "\n\n")).toBe(": listening\n\n");

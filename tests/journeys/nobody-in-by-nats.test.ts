@@ -30,8 +30,12 @@ afterAll(() => plant?.[Symbol.asyncDispose]());
 const southernRows = () =>
   plant.rows("select * from readings where sensor_id = any($1::int[]) order by 1, 2", [SOUTHERN.map(({ id }) => id)]);
 
-const as = (user: string, password: string): Promise<Bus> =>
-  openBus({ natsUrl: plant.nats.url, natsUser: user, natsPassword: password, name: `as ${user}` });
+const as = (user: string, password: string, options: { inboxPrefix?: string } = {}): Promise<Bus> =>
+  openBus({ natsUrl: plant.nats.url, natsUser: user, natsPassword: password, name: `as ${user}`, ...options });
+
+/** As a client asks JetStream, where the one we use asks otherwise. */
+const askApi = async (bus: Bus, what: string, body: unknown): Promise<Record<string, unknown>> =>
+  (await bus.connection.request(`$JS.API.${what}`, JSON.stringify(body), { timeout: WAIT_MS })).json();
 
 /** Tries each of them, and returns those that the server refused, by its own word. */
 async function refused(
@@ -137,6 +141,39 @@ it("the reader reads the results and nothing else", async () => {
   };
   expect(await refused(bus, tried)).toEqual(named(tried));
   expect((await bus.manager.streams.info("CORRECTED")).config.name).toBe("CORRECTED");
+});
+
+describe("a client that knows no more than an address, a user and a password", () => {
+  it("publishes as plant and sees its acknowledgement", async () => {
+    await using bus = await as("plant", plant.nats.users.plant, { inboxPrefix: "_INBOX" });
+    expect((await bus.jetstream.publish("readings.north.boiler", '{"value": 1}')).stream).toBe("READINGS");
+    const tried = {
+      subscribe: [">", "readings.>", "_INBOX_north.>", "$JS.>"],
+      publish: ["$JS.API.INFO", "_INBOX.forged"],
+    };
+    expect(await refused(bus, tried)).toEqual(named(tried));
+  });
+
+  it("reads the results as reader: once, or by a consumer that lasts, made as clients make it now or as they once did", async () => {
+    await using bus = await as("reader", plant.nats.users.reader, { inboxPrefix: "_INBOX" });
+    const { streams } = await askApi(bus, "STREAM.NAMES", { subject: "dead.>" });
+    expect(streams).toEqual(["DEAD_LETTERS"]);
+    const once = await bus.jetstream.consumers.get("DEAD_LETTERS");
+    await bus.manager.consumers.add("DEAD_LETTERS", { durable_name: "of-today", ack_policy: "explicit" } as never);
+    const created = { stream_name: "DEAD_LETTERS", config: { durable_name: "of-old", ack_policy: "explicit" } };
+    expect(await askApi(bus, "CONSUMER.DURABLE.CREATE.DEAD_LETTERS.of-old", created)).toMatchObject({ name: "of-old" });
+    await plant.publish({ site: "nowhere", key: "nothing" }, { value: 1 });
+    for (const consumer of [
+      once,
+      await bus.jetstream.consumers.get("DEAD_LETTERS", "of-today"),
+      await bus.jetstream.consumers.get("DEAD_LETTERS", "of-old"),
+    ]) {
+      const message = await consumer.next({ expires: WAIT_MS });
+      expect(message?.subject).toBe("dead.nowhere.nothing");
+      message?.ack();
+    }
+    for (const name of ["of-today", "of-old"]) await bus.manager.consumers.delete("DEAD_LETTERS", name);
+  });
 });
 
 describe("a plant gateway", () => {

@@ -250,6 +250,12 @@ it("readings are posted, kept and read back raw and in buckets; each that cannot
       )
     ).body.results,
   ).toMatchObject([{ raw_value: 12 }]);
+  // From the beginning of time, as machines know it, is from the first one on.
+  for (const from of ["1970-01-01T00:00:00Z", "0", "-1", "0001-01-01T00:00:00Z"]) {
+    const path = `/api/readings/?sensor_id=13&order=asc&limit=1&from=${from}&to=${at(120)}`;
+    expect((await ask("GET", path)).body).toMatchObject({ count: 120, results: [{ raw_value: 0 }] });
+    expect((await ask("GET", `/api/anomalies/?sensor_id=13&to=${from}`)).body).toMatchObject({ count: 0 });
+  }
   expect((await ask("GET", `/api/readings/?sensor_id=13&resolution=3600&order=asc&to=${at(120)}`)).body).toEqual({
     count: 2,
     next: null,

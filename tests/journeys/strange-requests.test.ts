@@ -9,6 +9,17 @@ import { needsSpareTime } from "../support/time.ts";
 
 const BEYOND_BIGINT = "99999999999999999999";
 const BEYOND_INT = "99999999999";
+const BAD_INPUT = {
+  code: "invalid_input",
+  errors: expect.arrayContaining([{ path: expect.any(String), message: expect.any(String) }]) as unknown,
+};
+
+const saysWhere = (errors: unknown): boolean =>
+  Array.isArray(errors) &&
+  errors.length > 0 &&
+  errors.every(
+    (one: { path?: unknown; message?: unknown }) => typeof one.path === "string" && typeof one.message === "string",
+  );
 
 it("an id that no row can have, a NUL, or half an escape is answered with its reason on every route", async () => {
   await using plant = await openPlant();
@@ -18,7 +29,11 @@ it("an id that no row can have, a NUL, or half an escape is answered with its re
   const wrong: string[] = [];
   const check = async (method: string, path: string, body?: unknown): Promise<void> => {
     const answer = await ask(method, path, body);
-    const told = [404, 409, 422].includes(answer.status) && typeof answer.body.code === "string";
+    const { code, errors } = answer.body;
+    const told =
+      [404, 409, 422].includes(answer.status) &&
+      typeof code === "string" &&
+      (code !== "invalid_input" || saysWhere(errors));
     if (!told || answer.headers.get("content-type")?.startsWith("application/problem+json") !== true)
       wrong.push(`${method} ${path} ${JSON.stringify(body)}: ${answer.status} ${JSON.stringify(answer.body)}`);
   };
@@ -73,6 +88,59 @@ it("an id that no row can have, a NUL, or half an escape is answered with its re
     expect(await raw(url, path)).toMatch(
       /^HTTP\/1\.1 (404|422) [\s\S]*application\/problem\+json[\s\S]*"code":"(not_found|invalid_input)"/,
     );
+});
+
+it("a number that JSON can say and nothing can hold is refused wherever a number is asked for", async () => {
+  await using plant = await openPlant({ services: ["ingest"] });
+  const { ask } = await openGateway(plant);
+  await ask("POST", "/api/sensors/", { id: 13, name: "Tank", type: "Pressure" });
+  for (const [method, path, body] of [
+    ["POST", "sensors/", '{"name": "a", "type": "Flow", "range_max": 1e400}'],
+    ["PATCH", "sensors/13/", '{"baseline": -1e400}'],
+    ["POST", "calibrations/", '{"sensor_id": 13, "corrected_value": 1e400}'],
+    ["POST", "sensors/13/correct/", '{"raw_value": 1e400}'],
+    ["POST", "enhanced-anomaly-detection/", '{"sensor_id": 13, "value": 1e400}'],
+    ["POST", "enhanced-anomaly-detection/", '{"sensor_id": 13, "readings": [{"value": -1e400, "timestamp": 1e12}]}'],
+  ] as const)
+    expect([path, await ask(method, `/api/${path}`, body)]).toMatchObject([path, { status: 422, body: BAD_INPUT }]);
+  // Of readings each is told by its index; one whose time is none is not kept as one that has no time.
+  for (const reading of ['"raw_value": 1e400', '"raw_value": 1, "timestamp": 1e400'])
+    expect(await ask("POST", "/api/readings/", `{"sensor_id": 13, ${reading}}`)).toMatchObject({
+      status: 202,
+      body: { accepted: 0, rejected: [{ index: 0, code: "invalid_reading" }] },
+    });
+  expect(await plant.rows("select 1 from calibrations")).toEqual([]);
+});
+
+it("what is no JSON says so and where, also where its bytes are no UTF-8", async () => {
+  await using plant = await openPlant();
+  const { ask, url, tokens } = await openGateway(plant);
+  for (const body of ['{"name"', "NaN", '{"name": "a", "type": "Flow", "range_max": NaN}', "name=a&type=Flow"])
+    expect(await ask("POST", "/api/sensors/", body)).toMatchObject({
+      status: 400,
+      body: { code: "invalid_json", errors: [{ path: "/", message: expect.any(String) }] },
+    });
+  const response = await fetch(`${url}/api/sensors/`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${tokens["admin"]!}` },
+    body: Buffer.concat([Buffer.from('{"type": "Flow", "name": "'), Buffer.from([0xff]), Buffer.from('"}')]),
+  });
+  expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([400, "invalid_json"]);
+  expect(await plant.rows("select 1 from sensors")).toEqual([]);
+});
+
+it("HEAD is answered and over, also of what never ends by itself", async () => {
+  await using plant = await openPlant();
+  const { url, tokens } = await openGateway(plant);
+  for (const [path, type] of [
+    ["sensors", "application/json"],
+    ["events", "text/event-stream"],
+  ]) {
+    const headers = { authorization: `Bearer ${tokens["viewer"]!}` };
+    const response = await fetch(`${url}/api/${path}/`, { method: "HEAD", headers });
+    expect([path, response.status, await response.text()]).toEqual([path, 200, ""]);
+    expect(response.headers.get("content-type")).toContain(type);
+  }
 });
 
 it("a list says how many there are, on every page, and its pages neither repeat nor hide what comes in meanwhile", async () => {

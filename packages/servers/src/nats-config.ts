@@ -63,13 +63,13 @@ accounts {
     users: [
       ${services.join("\n      ")}
       ${platformUser("admin", users.admin, [">"], [">"])}
-      ${platformUser("reader", users.reader, readerMayPublish(), [ownInbox("reader")])}
+      ${platformUser("reader", users.reader, readerMayPublish(), [ownInbox("reader"), DEFAULT_INBOX])}
     ]
   }
   PLANT {
     imports: [ { service: { account: PLATFORM, subject: "readings.*.*" } } ]
     users: [
-      ${plantUser("plant", users.plant, "*")}
+      ${plantUser("plant", users.plant, "*", [DEFAULT_INBOX])}
       ${plants.map(({ user, password, site }) => plantUser(user, password, site)).join("\n      ")}
     ]
   }
@@ -78,6 +78,12 @@ accounts {
 }
 
 const ownInbox = (user: string): string => `_INBOX_${user}.>`;
+
+/**
+ * Where a client that was told of no prefix awaits its answers. Those who may not see each other's are told of one: the
+ * services, and the gateways that are fenced to a site.
+ */
+const DEFAULT_INBOX = "_INBOX.>";
 
 /** To know a stream's state. */
 const look = (stream: string): string => `$JS.API.STREAM.INFO.${stream}`;
@@ -155,20 +161,25 @@ function platformUser(
   return `{ user: ${quote(user)}, password: ${quote(password)}, permissions: { publish: { allow: ${JSON.stringify(publish)} }, subscribe: { allow: ${JSON.stringify(subscribe)} } } }`;
 }
 
-function plantUser(user: string, password: string, site: string): string {
-  return platformUser(user, password, [subjects.reading(site, "*")], [`_INBOX_${user}.>`]);
+function plantUser(user: string, password: string, site: string, alsoHears: readonly string[] = []): string {
+  return platformUser(user, password, [subjects.reading(site, "*")], [ownInbox(user), ...alsoHears]);
 }
 
 /** What consuming the results takes, stream by stream, and nothing that would change them. */
 function readerMayPublish(): string[] {
-  return [corrected.name, events.name, deadLetters.name]
-    .flatMap((name) => [
-      ...read(name),
-      `$JS.API.STREAM.MSG.GET.${name}`,
-      `$JS.API.DIRECT.GET.${name}`,
-      `$JS.API.DIRECT.GET.${name}.>`,
-      `$JS.ACK.${name}.>`,
-      `$JS.FC.${name}.>`,
-    ])
-    .concat("$JS.API.INFO");
+  return (
+    [corrected.name, events.name, deadLetters.name]
+      .flatMap((name) => [
+        ...read(name),
+        // As clients from before nats-server 2.9 make one that lasts.
+        `$JS.API.CONSUMER.DURABLE.CREATE.${name}.*`,
+        `$JS.API.STREAM.MSG.GET.${name}`,
+        `$JS.API.DIRECT.GET.${name}`,
+        `$JS.API.DIRECT.GET.${name}.>`,
+        `$JS.ACK.${name}.>`,
+        `$JS.FC.${name}.>`,
+      ])
+      // Clients that are given a subject ask first which stream has it.
+      .concat("$JS.API.INFO", "$JS.API.STREAM.NAMES")
+  );
 }

@@ -14,6 +14,8 @@ export interface BusOptions {
   natsUrl: string;
   natsUser?: string;
   natsPassword?: string;
+  /** Where answers are awaited; `_INBOX_<user>` unless said otherwise. */
+  inboxPrefix?: string;
   name: string;
 }
 
@@ -42,12 +44,11 @@ const CONSUMERS_MAX = 20_000;
 
 /** Opens the connection, and waits for NATS where it is not there yet; later breaks are mended by the client for ever. */
 export async function openBus(options: BusOptions): Promise<Bus> {
+  const { natsUser: user = "", natsPassword: pass = "", inboxPrefix = `_INBOX_${user}` } = options;
   const connection = await connect({
     servers: options.natsUrl.split(","),
     name: options.name,
-    ...(options.natsUser === undefined || options.natsUser === ""
-      ? {}
-      : { user: options.natsUser, pass: options.natsPassword ?? "", inboxPrefix: `_INBOX_${options.natsUser}` }),
+    ...(user === "" ? {} : { user, pass, inboxPrefix }),
     // Asked for by its name, TLS is demanded: a server that offers none is refused.
     ...(options.natsUrl.startsWith("tls://") ? { tls: {} } : {}),
     noAsyncTraces: true,

@@ -1,4 +1,4 @@
-import { readTimestamp } from "@calibration/shared/reading.ts";
+import { parseInstant, readTimestamp, TIMESTAMP_MS_MIN } from "@calibration/shared/reading.ts";
 import { invalid } from "./problem.ts";
 
 /** The last instant that has a `Date`. */
@@ -12,5 +12,10 @@ export function readInstant(path: string, given: string | number): Date {
   return new Date(read);
 }
 
-export const readOptionalInstant = (path: string, given: string | number | undefined): Date | null =>
-  given === undefined || given === "" ? null : readInstant(path, given);
+/** Where a filter begins or ends. Nothing is from before 2000: whoever asks from 1970 on asks for all there is. */
+export function readBound(path: string, given: string | number | undefined): Date | null {
+  if (given === undefined || given === "") return null;
+  const text = String(given);
+  const boundMs = /^-?\d+$/.test(text) ? Number(text) : parseInstant(text);
+  return readInstant(path, boundMs === null ? text : Math.max(boundMs, TIMESTAMP_MS_MIN));
+}

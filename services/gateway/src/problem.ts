@@ -56,12 +56,16 @@ export class Problem extends Error {
   }
 }
 
+/** What is wrong with what was sent says where; where nobody knows better, of the whole. */
+const BAD_INPUT: ReadonlySet<ProblemCode> = new Set(["invalid_input", "invalid_json"]);
+
 export const problemBody = ({ code, status, message, extra }: Problem) => ({
   type: "about:blank",
   title: TITLES[code],
   status,
   code,
   detail: message,
+  ...(BAD_INPUT.has(code) ? { errors: [{ path: "/", message }] satisfies FieldError[] } : {}),
   ...extra,
 });
 

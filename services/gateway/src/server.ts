@@ -77,6 +77,8 @@ export const READINGS_BODY_BYTES_MAX = 8 * 1024 * 1024;
 const REQUEST_MS_MAX = 30_000;
 /** A body that is wrong in ten thousand places is told of the first of them. */
 const ERRORS_TOLD_MAX = 100;
+/** A body that is no UTF-8 is no JSON; it is not kept with its bytes replaced. */
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export async function createServer(parts: Parts): Promise<FastifyInstance> {
   const answer = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
@@ -157,17 +159,19 @@ export async function createServer(parts: Parts): Promise<FastifyInstance> {
 /** JSON whatever the content type says, as curl sends it; a GET with a body is none. */
 function acceptBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("*", { parseAs: "string" }, (_, body, done) => {
-    if (body === "") return done(null, undefined);
+  app.addContentTypeParser("*", { parseAs: "buffer" }, (_, body, done) => {
+    if (body.length === 0) return done(null, undefined);
     try {
-      done(null, JSON.parse(body as string));
+      done(null, JSON.parse(utf8.decode(body as Buffer)));
     } catch (error) {
       done(new Problem("invalid_json", (error as Error).message), undefined);
     }
   });
+  // JSON can say 1e400, which no column of ours and no answer can hold: a number is a finite one.
+  const options = { allErrors: true, strict: false, strictNumbers: true } as const;
   // A body's numbers are numbers; a query has only text.
-  const strict = new Ajv({ allErrors: true, strict: false });
-  const lenient = new Ajv({ allErrors: true, strict: false, coerceTypes: true, useDefaults: true });
+  const strict = new Ajv(options);
+  const lenient = new Ajv({ ...options, coerceTypes: true, useDefaults: true });
   app.setValidatorCompiler(({ schema, httpPart }) =>
     (httpPart === "body" ? strict : lenient).compile(schema as object),
   );

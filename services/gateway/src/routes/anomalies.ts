@@ -4,7 +4,7 @@ import type { FastifyInstance } from "fastify";
 import { setTimeout as pause } from "node:timers/promises";
 import { Type } from "typebox";
 import type { Identity } from "../auth.ts";
-import { readOptionalInstant } from "../instants.ts";
+import { readBound } from "../instants.ts";
 import { listPage, pageQuery } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
 import {
@@ -98,8 +98,8 @@ export function anomalyRoutes(scope: FastifyInstance, { pool, bus, partitions }:
           ["a.method = $", query.method],
           ["a.resolved = $", query.resolved],
           ["a.alarm = $", query.alarm],
-          ["a.timestamp >= $", readOptionalInstant("/from", query.from)],
-          ["a.timestamp < $", readOptionalInstant("/to", query.to)],
+          ["a.timestamp >= $", readBound("/from", query.from)],
+          ["a.timestamp < $", readBound("/to", query.to)],
         ],
         key: [
           ["a.timestamp", "timestamptz"],

@@ -18,9 +18,10 @@ const FORGOTTEN_MS = 60_000;
 /** A client that reads so much slower than events come is sent away; it resumes where it was. */
 const BUFFERED_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Null where a client begins anew: browsers send nothing, some an empty line. */
+/** Null where a client begins anew: browsers send nothing, some an empty line. Infinity: none that was ever given here. */
 function readEventId(header: string | string[] | undefined): number | null {
-  return typeof header === "string" && /^\d{1,15}$/.test(header) ? Number(header) : null;
+  if (header === undefined || header === "") return null;
+  return typeof header === "string" && /^\d{1,15}$/.test(header) ? Number(header) : Infinity;
 }
 
 export function eventRoutes(scope: FastifyInstance, { bus, pool, log, auth }: Parts): void {
@@ -32,6 +33,8 @@ export function eventRoutes(scope: FastifyInstance, { bus, pool, log, auth }: Pa
     async (request, reply) => {
       const { identity, query } = request;
       const sensor = query.sensor_id === undefined ? null : await findSensor(pool, query.sensor_id, identity);
+      // It asks for the headers alone; no event would ever end the answer.
+      if (request.method === "HEAD") return reply.type("text/event-stream").header("cache-control", "no-store").send();
       if (listeners >= LISTENERS_MAX)
         throw new Problem("unavailable", `${LISTENERS_MAX} listeners are connected already`);
       const since = readEventId(request.headers["last-event-id"]);

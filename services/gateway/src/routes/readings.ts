@@ -6,7 +6,7 @@ import type { FastifyInstance } from "fastify";
 import type pg from "pg";
 import { Type } from "typebox";
 import { findSensor, maySee, type SensorRow } from "../sensors.ts";
-import { readOptionalInstant } from "../instants.ts";
+import { readBound } from "../instants.ts";
 import { listPage, pageQuery, type PageQuery } from "../paging.ts";
 import { invalid, Problem } from "../problem.ts";
 import { Instant, Sparkline } from "../schemas.ts";
@@ -65,8 +65,8 @@ export function readingRoutes(scope: FastifyInstance, parts: Parts): void {
     { config: { access: "read" }, schema: { querystring: Query } },
     async ({ query, identity }) => {
       const sensor = await findSensor(pool, query.sensor_id, identity);
-      const from = readOptionalInstant("/from", query.from);
-      const to = readOptionalInstant("/to", query.to);
+      const from = readBound("/from", query.from);
+      const to = readBound("/to", query.to);
       const resolution = query.resolution ?? "raw";
       if (resolution === "raw") return rawReadings(parts, sensor, from, to, query);
       const seconds = resolution === "auto" ? await chooseSeconds(pool, query.sensor_id, from, to) : Number(resolution);
@@ -279,6 +279,11 @@ async function judge(
     }
     if ((timestamp === undefined || timestamp === null) && elements.length > 1) {
       reject("invalid_reading", "timestamp is required in an array of several");
+      continue;
+    }
+    // As JSON it would become null, and the reading one that has no time of its own.
+    if (typeof timestamp === "number" && !Number.isFinite(timestamp)) {
+      reject("invalid_reading", "timestamp is not a finite number");
       continue;
     }
     const body = {

@@ -78,10 +78,7 @@ describe("the dashboard without a mouse", () => {
     await page.keyboard.press("-");
     await expect.poll(() => spanOf(page), { timeout: WAIT_MS }).toBeGreaterThan(zoomed);
     await page.keyboard.press("ArrowUp");
-    await page
-      .getByText(/97 measured/)
-      .first()
-      .waitFor();
+    await page.getByRole("button", { name: /Undecided|Spike/, expanded: true }).waitFor();
     await page.keyboard.press("Enter");
     await expectFocusOn(page.locator("button[aria-expanded=true]"));
     await expectNoTrap(page);

@@ -42,7 +42,7 @@ export function Plot({
   series: readonly PlotSeries[];
   data: uPlot.AlignedData;
 }) {
-  const axes = { x, y, isTime, isPercent, isCounted, series };
+  const axes = { x, y, isTime, isPercent, isCounted, isDense: data[0].length > DENSE, series };
   const { host, plot } = usePlot(
     JSON.stringify([axes, heightPx]),
     ({ clientWidth }) => ({ width: Math.max(200, clientWidth), height: heightPx }),
@@ -53,6 +53,8 @@ export function Plot({
 }
 
 const HEIGHT_PX = 240;
+/** So many points and more lie so close that a thick line would be a blot. */
+const DENSE = 400;
 const HALF = 0.5;
 const WHOLE_STEPS = [1, 2, 5, 10, 20, 50, 100];
 const PERCENT_STEPS = [25, 50, 100, 200, 500, 1000];
@@ -64,6 +66,7 @@ function optionsOf(
     isTime,
     isPercent,
     isCounted,
+    isDense,
     series,
   }: {
     x: string;
@@ -71,6 +74,7 @@ function optionsOf(
     isTime: boolean;
     isPercent: boolean;
     isCounted: boolean;
+    isDense: boolean;
     series: readonly PlotSeries[];
   },
 ): Omit<uPlot.Options, "width" | "height"> {
@@ -97,7 +101,7 @@ function optionsOf(
         ({ label, colour: name, dots = false, dashed = false, points = false, rings = false }): uPlot.Series => ({
           label,
           stroke: colour(name),
-          width: 2,
+          width: isDense ? 1 : 2,
           spanGaps: true,
           pxAlign: 0,
           ...(dots

@@ -74,13 +74,14 @@ const COLUMNS: readonly Column<Calibration>[] = [
   {
     name: "Difference",
     isNumber: true,
-    cell: (one) => (one.raw_value === null ? "–" : <InUnit of={one} value={one.corrected_value - one.raw_value} />),
+    cell: (one) =>
+      one.raw_value === null ? "–" : <InUnit of={one} value={one.corrected_value - one.raw_value} isSigned />,
   },
   { name: "Parameters", cell: (one) => <span className="quiet">{describeParams(one)}</span> },
 ];
 
-function InUnit({ of, value }: { of: Calibration; value: number }) {
-  return `${formatValue(value)} ${useSensorsById().get(of.sensor_id)?.unit ?? ""}`;
+function InUnit({ of, value, isSigned = false }: { of: Calibration; value: number; isSigned?: boolean }) {
+  return `${isSigned && value > 0 ? "+" : ""}${formatValue(value)} ${useSensorsById().get(of.sensor_id)?.unit ?? ""}`;
 }
 
 function History() {

@@ -24,10 +24,11 @@ export function SensorFalseAlarms({ sensor: { false_alarms: of, learning } }: { 
       )}
       <li>
         <div>
-          <strong>Novelty</strong>, at most {formatFigure(of.promised_per_month)} false alarms a month promised
+          <strong>Novelty</strong>, at most {formatFigure(of.promised_per_month)} false{" "}
+          {formatFigure(of.promised_per_month) === "1" ? "alarm" : "alarms"} a month promised
         </div>
         <div className="quiet">
-          {formatCount(of.alarms)} in {daysWord(of.days)}
+          {formatCount(of.alarms)} {of.alarms === 1 ? "alarm" : "alarms"} in {daysWord(of.days)}
           {of.observed_per_month !== null && `, which is ${formatFigure(of.observed_per_month)} a month`}; true ones are
           among them
         </div>

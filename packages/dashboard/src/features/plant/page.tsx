@@ -125,7 +125,7 @@ function Sensors({ all, isWhole, attention, search }: Plant & { search: PlantSea
             <button
               key={status}
               type="button"
-              className={`status-filter is-${status}`}
+              className={`status-filter ${counts[status] === 0 ? "is-none" : `is-${status}`}`}
               aria-pressed={search.status === status}
               onClick={() => change({ status: search.status === status ? "" : status })}
             >

@@ -4,12 +4,14 @@ import type { Anomaly, Page } from "../../api.ts";
 
 const rank = ({ severity }: Anomaly): number => SEVERITIES.indexOf(severity);
 
-/** The gravest; of those that are equally grave the newest, as the list has them. */
-export function worstBySensor({ results }: Page<Anomaly>): ReadonlyMap<number, Anomaly> {
-  const worst = new Map<number, Anomaly>();
-  for (const alarm of results) {
-    const before = worst.get(alarm.sensor_id);
-    if (before === undefined || rank(alarm) > rank(before)) worst.set(alarm.sensor_id, alarm);
-  }
+/** The gravest; of those that are equally grave the first, which is the newest as lists have them. */
+export function worstOf(alarms: readonly Anomaly[]): Anomaly | undefined {
+  let worst: Anomaly | undefined;
+  for (const alarm of alarms) if (worst === undefined || rank(alarm) > rank(worst)) worst = alarm;
   return worst;
+}
+
+export function worstBySensor({ results }: Page<Anomaly>): ReadonlyMap<number, Anomaly> {
+  const bySensor = Map.groupBy(results, ({ sensor_id: id }) => id);
+  return new Map([...bySensor].map(([id, alarms]) => [id, worstOf(alarms)!]));
 }

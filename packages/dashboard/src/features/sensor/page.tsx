@@ -12,8 +12,10 @@ import { Status } from "../../parts/status.tsx";
 import { useNow } from "../../parts/time.tsx";
 import { anomaliesQuery, calibrationsQuery, openAlarmsQuery, sensorQuery } from "../../queries.ts";
 import { AnomalyList } from "./anomaly-list.tsx";
+import { worstOf } from "../plant/worst.ts";
 import { Headline } from "./headline.tsx";
 import { CalibrationsRecorded, ModelsInUse } from "./in-use.tsx";
+import { Needed } from "./needed.tsx";
 import { HOUR_MS, isWithin, rangeAround, rangeOf, type Range, type RangeSearch } from "./range.ts";
 import { Readings } from "./readings.tsx";
 import "./sensor.css";
@@ -57,8 +59,8 @@ function OneSensor({ sensor, refresh }: { sensor: Sensor; refresh: () => void })
   const chosen = search.anomaly === undefined ? {} : { anomaly: search.anomaly };
   useFollowed(sensor.id, refresh);
 
-  const inPeriod = useQuery(
-    anomaliesQuery({
+  const inPeriod = useQuery({
+    ...anomaliesQuery({
       sensor_id: sensor.id,
       ...(withFlags ? {} : { alarm: true }),
       // Rounded, so that what follows now is not asked for anew every few seconds; events tell of what is new.
@@ -66,12 +68,16 @@ function OneSensor({ sensor, refresh }: { sensor: Sensor; refresh: () => void })
       to: new Date(Math.ceil(range.toMs / HOUR_MS) * HOUR_MS).toISOString(),
       limit: ANOMALIES_SHOWN,
     }),
+    // The list stays while somebody moves in time, and with it what has the focus in it.
+    placeholderData: (before) => before,
+  });
+  const all = useQuery(openAlarmsQuery).data;
+  const open = useMemo(
+    () => all?.results.filter((one) => one.sensor_id === sensor.id) ?? NO_ANOMALIES,
+    [all, sensor.id],
   );
-  const open = useQuery(openAlarmsQuery).data?.results;
-  const shown = useMemo(
-    () => joined(inPeriod.data?.results ?? NO_ANOMALIES, open?.filter((one) => one.sensor_id === sensor.id) ?? []),
-    [inPeriod.data, open, sensor.id],
-  );
+  const worst = useMemo(() => worstOf(open), [open]);
+  const shown = useMemo(() => joined(inPeriod.data?.results ?? NO_ANOMALIES, open), [inPeriod.data, open]);
   const calibrations = useQuery(calibrationsQuery(sensor.id));
   const select = (anomaly: Anomaly | undefined) => {
     const { anomaly: _, ...rest } = search;
@@ -79,6 +85,11 @@ function OneSensor({ sensor, refresh }: { sensor: Sensor; refresh: () => void })
     // One that began before what is shown is gone to.
     else
       change({ ...(isWithin(range, anomaly.timestamp) ? rest : rangeAround(anomaly.timestamp)), anomaly: anomaly.id });
+  };
+  const showChosen = () => {
+    const chosenOne = list.current?.querySelector<HTMLElement>("[aria-expanded=true]");
+    chosenOne?.focus({ preventScroll: true });
+    chosenOne?.scrollIntoView({ block: "start" });
   };
   return (
     <>
@@ -90,6 +101,17 @@ function OneSensor({ sensor, refresh }: { sensor: Sensor; refresh: () => void })
           <Status status={sensor.status} />
         </PageHead>
       </div>
+      {worst !== undefined && (
+        <Needed
+          alarm={worst}
+          others={open.length - 1}
+          onMore={() => {
+            if (search.anomaly !== worst.id) select(worst);
+            // It is there once it has been chosen.
+            requestAnimationFrame(showChosen);
+          }}
+        />
+      )}
       <Headline sensor={sensor} isCalibrated={(calibrations.data?.count ?? 0) > 0} />
       <Readings
         sensor={sensor}
@@ -103,7 +125,7 @@ function OneSensor({ sensor, refresh }: { sensor: Sensor; refresh: () => void })
         onSpan={(span) => change({ span, ...chosen })}
         onRange={({ fromMs, toMs }: Range) => change({ from: fromMs, to: toMs, ...chosen })}
         onSelect={select}
-        onEnter={() => list.current?.querySelector<HTMLElement>("[aria-expanded=true]")?.focus()}
+        onEnter={showChosen}
       />
       <div className="sensor-columns">
         <div ref={list}>

@@ -128,8 +128,11 @@ function ForecastWords({ forecast, sensor: { unit, settings } }: { forecast: Dri
   return (
     <p className="quiet forecast-words">
       Forecast by {forecast.method === "trend" ? "a straight line" : algorithmWord(forecast.method)}
-      {forecast.model_version === null ? "" : ` v${forecast.model_version}`}: by <Time at={last.timestamp} /> between{" "}
-      {formatValue(last.lower)} and {formatValue(last.upper)} {unit}, drift {formatDrift(last.drift)}
+      {forecast.model_version === null ? "" : ` v${forecast.model_version}`}:{" "}
+      {last.lower === last.upper
+        ? `${formatValue(last.value)} ${unit}, how surely is not known,`
+        : `between ${formatValue(last.lower)} and ${formatValue(last.upper)} ${unit}`}{" "}
+      by <Time at={last.timestamp} />, drift {formatDrift(last.drift)}
       {slope !== null && `; ${formatPercent(slope.percent_per_day)} a day`}
       {skill !== null && skill > 0 && `; in its back-test it erred ${formatShare(skill)} less than the last value`}.
       {toleranceWords(forecast, settings.tolerance, unit)}

@@ -55,6 +55,24 @@ it("events.sensor: made, changed, another status, deleted", async () => {
   expect(deleted).toMatchObject({ event: "deleted", id: 1, name: "Uno" });
 });
 
+it("events.sensor: a status that comes again within a minute is said again, whichever of two gateways saw what was between", async () => {
+  await openGateway(plant);
+  const sensor = await aSensor(9, { expected_interval_s: 3_600 });
+  await plant.publish(sensor, { value: 20 });
+  // Of both gateways: at the turn of a minute each may say the same.
+  const last = async () => (await plant.lastSaid("EVENTS", "events.sensor.north.9"))?.["status"];
+  await expect.poll(last, { timeout: WAIT_MS }).toBe("online");
+  for (let time = 1; time <= 3; time++) {
+    await plant.rows(
+      `insert into anomalies (sensor_id, severity, resolved, timestamp, last_seen, count, method, alarm, explanation)
+       values (9, 'Medium', false, now(), now(), 1, 'rule', true, '{}')`,
+    );
+    await expect.poll(last, { timeout: WAIT_MS }).toBe("warning");
+    await plant.rows("update anomalies set resolved = true where sensor_id = 9");
+    await expect.poll(last, { timeout: WAIT_MS }).toBe("online");
+  }
+});
+
 it("corrected: one message for each, in its form and order: as measured, by the latest calibration, by the model", async () => {
   const sensor = await aSensor(2);
   const start = Math.floor(Date.now() / HOUR_MS) * HOUR_MS - 100 * HOUR_MS;

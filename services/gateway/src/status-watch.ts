@@ -42,15 +42,29 @@ export function openStatusWatch({
   async function sayChanged(ids: readonly number[]): Promise<void> {
     const { rows } = await pool.query<SensorRow>(`${SENSOR_QUERY} where s.id = any($1::int[])`, [ids]);
     const changed = rows.map((row) => sensorBody(row)).filter(({ id, status }) => known.get(id) !== status);
+    const turns = await findTurns(changed.map(({ id }) => id));
     await say(
       bus,
       changed.map((sensor) => ({
         subject: subjects.sensorEvent(sensor.site, sensor.key),
-        id: `sensor-${sensor.id}-${sensor.status}-${Math.floor(Date.now() / SAME_MS)}`,
+        id: `sensor-${sensor.id}-${sensor.status}-${Math.floor(Date.now() / SAME_MS)}-${turns.get(sensor.id) ?? 0}`,
         body: JSON.stringify({ event: "status_changed", ...sensor }),
       })),
     );
     for (const { id, status } of changed) known.set(id, status);
+  }
+
+  /**
+   * How often alarms of a sensor began and ended. A status that comes again within {@link SAME_MS} is another one by it,
+   * also for a replica that has not seen what was between.
+   */
+  async function findTurns(ids: readonly number[]): Promise<Map<number, number>> {
+    const { rows } = await pool.query<{ sensor_id: number; turns: number }>(
+      `select sensor_id, (count(*) + count(*) filter (where resolved))::int as turns
+         from anomalies where alarm and sensor_id = any($1::int[]) group by 1`,
+      [ids],
+    );
+    return new Map(rows.map(({ sensor_id: id, turns }) => [id, turns]));
   }
 
   return regularly(LOOK_MS, look, (error) => log.warn({ error }, "statuses could not be looked at"));

@@ -72,6 +72,25 @@ it("a sensor is made, changed, listed and deleted, and what contradicts is refus
       false_alarms: { budget_per_month: 2.91, threshold: 5.5, observed_per_month: null, alarms: 0 },
     },
   });
+  // A site of many sensors gets it in slices, each of which counts soon after it was written.
+  const { pool } = plant.database;
+  await pool.query(
+    `insert into sensors (id, key, site, name, type, unit, settings)
+     select n, n::text, 'wide', 'Field ' || n, 'Flow', 'l/min', '{}' from generate_series(50001, 50450) n`,
+  );
+  expect(await ask("PUT", "/api/sites/wide/false-alarm-budget/", { false_alarms_per_month: 0.7 })).toMatchObject({
+    status: 200,
+    body: { site: "wide", sensors: 450 },
+  });
+  const { rows: took } = await pool.query(
+    `select count(*)::int as sensors, count(distinct v.xmin::text)::int as transactions,
+            bool_and((v.body->'settings'->>'false_alarms_per_month')::float8 = 0.7) as all_of_them
+       from sensors s join sensor_versions v on v.sensor_id = s.id
+      where s.site = 'wide' and (s.settings->>'false_alarms_per_month')::float8 = 0.7`,
+  );
+  expect(took).toEqual([{ sensors: 450, transactions: 3, all_of_them: true }]);
+  for (const table of ["sensors", "sensor_versions", "site_budgets"])
+    await pool.query(`delete from ${table} where site = 'wide'`);
   const nowhere = "/api/sites/nowhere/false-alarm-budget/";
   expect(await ask("PUT", nowhere, { false_alarms_per_month: 1 })).toMatchObject({ status: 404 });
   expect(await ask("GET", nowhere)).toMatchObject({ status: 404 });

@@ -51,6 +51,8 @@ const SITE_DEFAULT = "main";
 /** The identity column may meet ids that were given; it steps over so many of them. */
 const ID_ATTEMPTS_MAX = 1000;
 const BUDGET_DEFAULT = SETTINGS_DEFAULTS.false_alarms_per_month;
+/** So many sensors take a budget in one transaction, which has 50 ms to commit. */
+const BUDGETS_AT_ONCE = 200;
 /** Of a site's sensors that changed together, so many are read and told of at once. */
 const TOLD_AT_ONCE = 200;
 /** Sensors that need somebody, in one answer. */
@@ -220,25 +222,13 @@ export function sensorRoutes(scope: FastifyInstance, { pool, bus, log, replicas,
     },
     async ({ params: { site }, body, identity }) => {
       if (!maySee(identity, site)) throw new Problem("not_found", `there is no site ${site}`);
-      const ids = await inTransaction(pool, async (client) => {
-        await lockBudget(client, site);
-        const { rows } = await client.query<SensorRow>("select * from sensors where site = $1 order by id for update", [
-          site,
-        ]);
-        for (const row of rows) {
-          const kept = bodyToKeep(row);
-          const next = { ...kept, settings: { ...kept.settings, ...body } };
-          await client.query("update sensors set settings = $2 where id = $1", [row.id, JSON.stringify(next.settings)]);
-          await keepVersion(client, row.id, row, next, false);
-        }
-        if (rows.length === 0) throw new Problem("not_found", `there is no site ${site}`);
-        await client.query(
-          `insert into site_budgets (site, false_alarms_per_month) values ($1, $2)
-           on conflict (site) do update set false_alarms_per_month = excluded.false_alarms_per_month`,
-          [site, body.false_alarms_per_month],
-        );
-        return rows.map(({ id }) => id);
-      });
+      await inTransaction(pool, (client) => keepBudget(client, site, body));
+      const ids: number[] = [];
+      for (;;) {
+        const slice = await inTransaction(pool, (client) => takeBudget(client, site, body, ids.at(-1) ?? 0));
+        ids.push(...slice);
+        if (slice.length < BUDGETS_AT_ONCE) break;
+      }
       await pause(FACT_LEAD_MS);
       for (let start = 0; start < ids.length; start += TOLD_AT_ONCE)
         await tell("changed", ...(await findSensors(pool, ids.slice(start, start + TOLD_AT_ONCE))));
@@ -277,7 +267,7 @@ export function sensorRoutes(scope: FastifyInstance, { pool, bus, log, replicas,
             JSON.stringify(next.settings),
           ],
         );
-        await keepVersion(client, params.id, before, next, false);
+        await keepVersions(client, [{ ...before, body: next }]);
       });
       await pause(FACT_LEAD_MS);
       const sensor = sensorBody(await findSensor(pool, params.id, identity));
@@ -298,7 +288,7 @@ export function sensorRoutes(scope: FastifyInstance, { pool, bus, log, replicas,
         throw new Problem("conflict", `sensor ${params.id} has ${row.readings} readings; ?force=true deletes them too`);
       const sensor = sensorBody(row);
       await inTransaction(pool, async (client) => {
-        await keepVersion(client, params.id, row, bodyToKeep(row), true);
+        await keepVersions(client, [{ ...row, body: bodyToKeep(row) }], true);
         await client.query("delete from sensors where id = $1", [params.id]);
       });
       // From the version's instant on no service admits its readings; those that came before would be kept after their sensor.
@@ -347,7 +337,7 @@ async function insert(client: pg.PoolClient, body: Static<typeof SensorToCreate>
       JSON.stringify(kept.settings),
     ],
   );
-  await keepVersion(client, id, { site, key }, kept, false);
+  await keepVersions(client, [{ id, site, key, body: kept }]);
   return id;
 }
 
@@ -355,15 +345,48 @@ async function insert(client: pg.PoolClient, body: Static<typeof SensorToCreate>
 const lockBudget = (client: pg.PoolClient, site: string) =>
   client.query("select pg_advisory_xact_lock(hashtext('false alarm budget'), hashtext($1))", [site]);
 
-async function findBudget(
-  client: pg.PoolClient,
-  site: string,
-): Promise<Pick<SensorSettings, "false_alarms_per_month"> | undefined> {
+/** Sensors that are made from now on begin with it. */
+async function keepBudget(client: pg.PoolClient, site: string, budget: SiteBudget): Promise<void> {
   await lockBudget(client, site);
-  const { rows } = await client.query<Pick<SensorSettings, "false_alarms_per_month">>(
-    "select false_alarms_per_month from site_budgets where site = $1",
-    [site],
+  const { rowCount } = await client.query("select from sensors where site = $1 limit 1", [site]);
+  if (rowCount === 0) throw new Problem("not_found", `there is no site ${site}`);
+  await client.query(
+    `insert into site_budgets (site, false_alarms_per_month) values ($1, $2)
+     on conflict (site) do update set false_alarms_per_month = excluded.false_alarms_per_month`,
+    [site, budget.false_alarms_per_month],
   );
+}
+
+/**
+ * The next of the site's sensors get it; answers with their ids, and with none where somebody has set another budget since: that
+ * one is on its way through all of them. All of a large site in one transaction would take seconds to commit, and a version that
+ * is seen so long after the instant from which it counts is not heeded.
+ */
+async function takeBudget(client: pg.PoolClient, site: string, budget: SiteBudget, after: number): Promise<number[]> {
+  if ((await findBudget(client, site))?.false_alarms_per_month !== budget.false_alarms_per_month) return [];
+  const { rows } = await client.query<SensorRow>(
+    "select * from sensors where site = $1 and id > $2 order by id limit $3 for update",
+    [site, after, BUDGETS_AT_ONCE],
+  );
+  const versions = rows.map((row) => {
+    const kept = bodyToKeep(row);
+    return { id: row.id, site, key: row.key, body: { ...kept, settings: { ...kept.settings, ...budget } } };
+  });
+  await client.query(
+    "update sensors s set settings = u.settings::jsonb from unnest($1::int[], $2::text[]) u (id, settings) where s.id = u.id",
+    [versions.map(({ id }) => id), versions.map(({ body }) => JSON.stringify(body.settings))],
+  );
+  await keepVersions(client, versions);
+  return versions.map(({ id }) => id);
+}
+
+type SiteBudget = Pick<SensorSettings, "false_alarms_per_month">;
+
+async function findBudget(client: pg.PoolClient, site: string): Promise<SiteBudget | undefined> {
+  await lockBudget(client, site);
+  const { rows } = await client.query<SiteBudget>("select false_alarms_per_month from site_budgets where site = $1", [
+    site,
+  ]);
   return rows[0];
 }
 
@@ -377,17 +400,27 @@ async function nextId(client: pg.PoolClient): Promise<number> {
   throw new Error("no free sensor id was found");
 }
 
-async function keepVersion(
-  client: pg.PoolClient,
-  id: number,
-  { site, key }: { site: string; key: string },
-  body: SensorBody,
-  deleted: boolean,
-): Promise<void> {
+interface Version {
+  id: number;
+  site: string;
+  key: string;
+  body: SensorBody;
+}
+
+async function keepVersions(client: pg.PoolClient, versions: readonly Version[], deleted = false): Promise<void> {
   await client.query(
-    `insert into sensor_versions (sensor_id, valid_from, site, key, body, deleted) values ($1, clock_timestamp() + make_interval(secs => $6 / 1000.0), $2, $3, $4, $5)
+    `insert into sensor_versions (sensor_id, valid_from, site, key, body, deleted)
+     select id, clock_timestamp() + make_interval(secs => $6 / 1000.0), site, key, body::jsonb, $5
+       from unnest($1::int[], $2::text[], $3::text[], $4::text[]) u (id, site, key, body)
      on conflict (sensor_id, valid_from) do update set body = excluded.body, deleted = excluded.deleted`,
-    [id, site, key, JSON.stringify(body), deleted, FACT_LEAD_MS],
+    [
+      versions.map(({ id }) => id),
+      versions.map(({ site }) => site),
+      versions.map(({ key }) => key),
+      versions.map(({ body }) => JSON.stringify(body)),
+      deleted,
+      FACT_LEAD_MS,
+    ],
   );
 }
 

@@ -43,7 +43,7 @@ const nats = await connect({
   servers: NATS_URL,
   user: NATS_USER,
   pass: NATS_PASSWORD,
-  // The platform lets a user receive on its own inbox only.
+  // A user that is fenced to one site receives on its own inbox only.
   inboxPrefix: `_INBOX_${NATS_USER}`,
   waitOnFirstConnect: true,
   maxReconnectAttempts: -1,

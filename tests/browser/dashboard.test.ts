@@ -240,6 +240,22 @@ describe("the dashboard", () => {
     await line.and(page.getByRole("img", { name: /version 1 is in use$/ })).waitFor();
     await versions.getByText(/; last put in force /).waitFor();
     expect(await page.getByRole("button", { name: "Use v1" }).count()).toBe(0);
+    // Of one sensor alone, found by its name or from its page.
+    await page.getByRole("combobox", { name: "Models of one sensor" }).click();
+    await page.keyboard.type("compressor");
+    await page.getByRole("option", { name: /Compressor Pressure/ }).click();
+    await page.getByRole("button", { name: "Train all of this sensor now" }).waitFor();
+    const ofOne = page.getByRole("region", { name: "In use" }).getByRole("link");
+    await expect
+      .poll(async () => new Set(await ofOne.allTextContents()), { timeout: WAIT_MS })
+      .toEqual(new Set(["Compressor Pressure Sensor"]));
+    expect(new URL(page.url()).searchParams.get("sensor")).toBe("18");
+    await expectUsable(page, "models-of-one");
+    await page.getByRole("button", { name: "All sensors" }).click();
+    await page.getByRole("button", { name: "Train all now" }).waitFor();
+    await page.goto(`${new URL(page.url()).origin}/sensors/17`);
+    await page.getByRole("region", { name: "Models in use" }).getByRole("link", { name: "Versions" }).click();
+    await page.getByRole("button", { name: "Versions of anomaly_model_Reactor_Temp_Sensor_17" }).waitFor();
   });
 
   it("records a calibration after showing what it would change, and the corrected line moves", async (context) => {

@@ -3,6 +3,7 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "
 import { problemText } from "./api.ts";
 import { readAnomalySearch } from "./features/anomalies/search.ts";
 import { readCalibrationSearch } from "./features/calibrations/search.ts";
+import { readModelSearch } from "./features/models/search.ts";
 import { PlantPage } from "./features/plant/page.tsx";
 import { readPlantSearch } from "./features/plant/search.ts";
 import { readRangeSearch } from "./features/sensor/range.ts";
@@ -40,6 +41,7 @@ const anomalies = createRoute({
 const models = createRoute({
   getParentRoute: () => root,
   path: "/models",
+  validateSearch: readModelSearch,
   component: lazyRouteComponent(() => import("./features/models/page.tsx"), "ModelsPage"),
 });
 const calibrations = createRoute({

@@ -53,6 +53,7 @@ const CHOICES = [
 export function AnomaliesPage() {
   const search = useSearch({ from: "/anomalies" });
   const navigate = useNavigate({ from: "/anomalies" });
+  const sensors = useSensorsById();
   const change = (part: { [K in keyof AnomalySearch]: AnomalySearch[K] | undefined }) =>
     void navigate({
       search: (before) =>
@@ -88,7 +89,9 @@ export function AnomaliesPage() {
           />
         ))}
         {search.sensor !== undefined && (
-          <Button onPress={() => change({ sensor: undefined })}>Sensor {search.sensor} only ✕</Button>
+          <Button onPress={() => change({ sensor: undefined })}>
+            {sensors.get(search.sensor)?.name ?? `Sensor ${search.sensor}`} only ✕
+          </Button>
         )}
       </div>
       <List key={JSON.stringify(search)} search={search} />

@@ -1,19 +1,18 @@
 /** A calibration is recorded: the reference's value, and what that would change. */
 import { CALIBRATION_METHODS } from "@calibration/shared/calibration.ts";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useMemo, useState, type FormEvent } from "react";
+import { useState, type FormEvent } from "react";
 import { ask, query, type Bucket, type Calibration, type Page, type Reading } from "../../api.ts";
 import { formatValue } from "../../format.ts";
 import { Card } from "../../parts/card.tsx";
-import { Combo } from "../../parts/combo.tsx";
 import { Button, Select, TextInput } from "../../parts/controls.tsx";
 import { Problem } from "../../parts/problem.tsx";
-import { Answered, Loading } from "../../parts/states.tsx";
+import { SensorChoice } from "../../parts/sensor-choice.tsx";
+import { Answered } from "../../parts/states.tsx";
 import { calibrationsQuery, keys, sensorsQuery, type ListedSensor } from "../../queries.ts";
 import { readParams, type Method, type Typed } from "./params.ts";
 import { Preview } from "./preview.tsx";
 
-const SENSORS_OFFERED = 30;
 /** The platform takes the mean of so many good readings before a calibration for what the sensor said. */
 const READINGS_BEFORE = 3;
 const READINGS_ASKED = 20;
@@ -36,58 +35,10 @@ export function RecordCalibration({ sensorId: given, onClose }: { sensorId: numb
       }
     >
       <div className="card-body">
-        <Answered what="the sensors" query={sensors}>
-          {({ all, isWhole }) =>
-            isWhole || given === null || all.some(({ id }) => id === given) ? (
-              <SensorChoice sensors={all} chosen={given} onChoose={setSensorId} />
-            ) : (
-              <Loading what="the sensors" />
-            )
-          }
-        </Answered>
+        <SensorChoice label="Sensor" chosen={given} onChoose={setSensorId} autoFocus={given === null} />
         {sensor !== undefined && <Entry key={sensor.id} sensor={sensor} onDone={onClose} />}
       </div>
     </Card>
-  );
-}
-
-const nameOf = ({ id, name, site }: ListedSensor): string => `${name} (${id}, ${site})`;
-
-function SensorChoice({
-  sensors,
-  chosen,
-  onChoose,
-}: {
-  sensors: readonly ListedSensor[];
-  chosen: number | null;
-  onChoose: (id: number | null) => void;
-}) {
-  const [typed, setTyped] = useState(() => {
-    const first = sensors.find(({ id }) => id === chosen);
-    return first === undefined ? "" : nameOf(first);
-  });
-  const offered = useMemo(() => {
-    const words = typed.toLowerCase().split(/\s+/);
-    return sensors
-      .filter((sensor) => words.every((word) => `${nameOf(sensor)} ${sensor.key}`.toLowerCase().includes(word)))
-      .slice(0, SENSORS_OFFERED)
-      .map((sensor) => ({ id: sensor.id, label: nameOf(sensor) }));
-  }, [sensors, typed]);
-  return (
-    <Combo
-      label="Sensor"
-      opens="Show the sensors"
-      placeholder="Name or id"
-      autoFocus={chosen === null}
-      offered={offered}
-      typed={typed}
-      onType={setTyped}
-      onChoose={(key) => {
-        const found = sensors.find(({ id }) => id === key);
-        onChoose(found?.id ?? null);
-        if (found !== undefined) setTyped(nameOf(found));
-      }}
-    />
   );
 }
 

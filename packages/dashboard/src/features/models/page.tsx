@@ -1,5 +1,6 @@
 /** The models: which are in use and how good they are, what came before them, and training now. */
 import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { ask, query, type Model, type Page } from "../../api.ts";
 import { formatCount, formatShare } from "../../format.ts";
@@ -7,6 +8,7 @@ import { Card } from "../../parts/card.tsx";
 import { Button, Segments } from "../../parts/controls.tsx";
 import { Pager } from "../../parts/pager.tsx";
 import { Problem } from "../../parts/problem.tsx";
+import { SensorChoice } from "../../parts/sensor-choice.tsx";
 import { SensorLink } from "../../parts/sensor-link.tsx";
 import { PageHead } from "../../parts/page-head.tsx";
 import { Answered, Empty } from "../../parts/states.tsx";
@@ -36,6 +38,8 @@ interface Asked {
 
 export function ModelsPage() {
   const may = useMay();
+  const { sensor } = useSearch({ from: "/models" });
+  const navigate = useNavigate({ from: "/models" });
   const [jobId, setJobId] = useState<string | null>(null);
   const training = useMutation({
     mutationFn: (asked: Asked) =>
@@ -49,18 +53,35 @@ export function ModelsPage() {
           <Button
             kind="primary"
             isBusy={training.isPending}
-            onPress={() => training.mutate({ sensor_id: "all", model_type: "all" })}
+            onPress={() => training.mutate({ sensor_id: sensor ?? "all", model_type: "all" })}
           >
-            Train all now
+            {sensor === undefined ? "Train all now" : "Train all of this sensor now"}
           </Button>
         )}
       </PageHead>
       <Problem of={training} />
       {jobId !== null && <Training key={jobId} jobId={jobId} onClose={() => setJobId(null)} />}
-      <Quality />
-      <PlantFalseAlarms />
-      <InUse {...(may.operate ? { train: (asked: Asked) => training.mutate(asked) } : {})} />
-      <Runs />
+      {sensor === undefined && (
+        <>
+          <Quality />
+          <PlantFalseAlarms />
+        </>
+      )}
+      <div className="model-find">
+        <SensorChoice
+          key={sensor ?? "all"}
+          label="Models of one sensor"
+          chosen={sensor ?? null}
+          onChoose={(id) => id !== null && void navigate({ search: { sensor: id }, resetScroll: false })}
+        />
+        {sensor !== undefined && <Button onPress={() => void navigate({ search: {} })}>All sensors</Button>}
+      </div>
+      <InUse
+        key={sensor ?? "all"}
+        sensorId={sensor}
+        {...(may.operate ? { train: (asked: Asked) => training.mutate(asked) } : {})}
+      />
+      <Runs sensorId={sensor} />
     </>
   );
 }
@@ -142,16 +163,16 @@ const COLUMNS: readonly Column<Model>[] = [
 /** A row stays the same row when a newer version takes its place. */
 const rowOf = ({ sensor_id: id, model_type: type }: Model): string => `${id} ${type}`;
 
-function InUse({ train }: { train?: (asked: Asked) => void }) {
+function InUse({ sensorId, train }: { sensorId: number | undefined; train?: (asked: Asked) => void }) {
   const [type, setType] = useState("all");
   const [open, setOpen] = useState<string | null>(null);
   const sensors = useSensorsById();
   const nameOf = ({ sensor_id: id }: Model) => sensors.get(id)?.name ?? `Sensor ${id}`;
   const models = useInfiniteQuery({
-    queryKey: [...keys.models, "current", type],
+    queryKey: [...keys.models, "current", type, sensorId ?? "all"],
     queryFn: ({ pageParam, signal }) =>
       ask<Page<Model>>(
-        `/api/model-training/${query({ current: true, limit: PAGE, cursor: pageParam, model_type: type === "all" ? null : type })}`,
+        `/api/model-training/${query({ current: true, limit: PAGE, cursor: pageParam, sensor_id: sensorId, model_type: type === "all" ? null : type })}`,
         { signal },
       ),
     initialPageParam: null as string | null,

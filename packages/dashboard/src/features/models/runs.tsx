@@ -45,13 +45,13 @@ const COLUMNS: readonly Column<TrainingRun>[] = [
   { name: "When", isWhole: true, cell: (run) => <Age at={run.finished_at} /> },
 ];
 
-export function Runs() {
+export function Runs({ sensorId }: { sensorId?: number | undefined }) {
   const [status, setStatus] = useState("all");
   const runs = useInfiniteQuery({
-    queryKey: [...keys.runs, status],
+    queryKey: [...keys.runs, status, sensorId ?? "all"],
     queryFn: ({ pageParam, signal }) =>
       ask<Page<TrainingRun>>(
-        `/api/model-training/runs/${query({ limit: PAGE, cursor: pageParam, status: status === "all" ? null : status })}`,
+        `/api/model-training/runs/${query({ limit: PAGE, cursor: pageParam, sensor_id: sensorId, status: status === "all" ? null : status })}`,
         { signal },
       ),
     initialPageParam: null as string | null,

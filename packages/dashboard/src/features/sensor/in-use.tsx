@@ -21,7 +21,14 @@ export function ModelsInUse({ sensor }: { sensor: Sensor }) {
       ask<Page<Model>>(`/api/model-training/${query({ sensor_id: sensorId, current: true })}`, { signal }),
   });
   return (
-    <Card title="Models in use">
+    <Card
+      title="Models in use"
+      actions={
+        <Link to="/models" search={{ sensor: sensorId }}>
+          Versions
+        </Link>
+      }
+    >
       <Answered what="the models" query={models}>
         {({ results }) => (
           <ul className="side-list">

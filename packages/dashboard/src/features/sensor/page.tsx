@@ -132,9 +132,14 @@ function OneSensor({ sensor, refresh }: { sensor: Sensor; refresh: () => void })
           <Card
             title="Anomalies: open, and in this period"
             actions={
-              <Checkbox isSelected={withFlags} onChange={setWithFlags}>
-                Show the forest’s flags too
-              </Checkbox>
+              <span className="page-acts">
+                <Checkbox isSelected={withFlags} onChange={setWithFlags}>
+                  Show the forest’s flags too
+                </Checkbox>
+                <Link to="/anomalies" search={{ sensor: sensor.id, state: "all" }}>
+                  Of all time
+                </Link>
+              </span>
             }
           >
             <Answered what="the anomalies" query={inPeriod}>

@@ -2,13 +2,14 @@
  * `npm run import-readings`: back-fills a sensor's history from a CSV, through the same door as any reading. The file is
  * read twice, to know its span and its faults before anything is sent, so that it never has to fit into memory.
  */
-import { openBus, publishBackfill } from "@calibration/shared/bus.ts";
+import { publishBackfill } from "@calibration/shared/bus.ts";
 import { subjects } from "@calibration/shared/topology.ts";
 import { SingleBar } from "cli-progress";
 import { existsSync, statSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { ColumnMissing, csvReadings, type CsvReading } from "../local/csv.ts";
 import { NOT_RUNNING, reach } from "../local/endpoints.ts";
+import { openBusOrEnd } from "../local/open.ts";
 import { readOptions, wrongUsage } from "../local/options.ts";
 import { createRest, RestError } from "../local/rest.ts";
 
@@ -73,7 +74,7 @@ if (survey.readings === 0) {
   process.exit(1);
 }
 const shiftMs = values["shift-to-now"] === true ? Date.now() - survey.lastMs : 0;
-await using bus = await openBus({
+await using bus = await openBusOrEnd({
   natsUrl,
   natsUser: plant.user,
   natsPassword: plant.password,

@@ -1,7 +1,7 @@
 /** `npm run publish-reading`: one reading over NATS, as a plant gateway publishes it. */
-import { openBus } from "@calibration/shared/bus.ts";
 import { subjects, TOKEN_PATTERN } from "@calibration/shared/topology.ts";
 import { NOT_RUNNING, reach } from "../local/endpoints.ts";
+import { openBusOrEnd } from "../local/open.ts";
 import { readOptions, wrongUsage } from "../local/options.ts";
 
 const USAGE =
@@ -25,7 +25,7 @@ if (natsUrl === null) {
   console.error(NOT_RUNNING);
   process.exit(1);
 }
-await using bus = await openBus({
+await using bus = await openBusOrEnd({
   natsUrl,
   natsUser: plant.user,
   natsPassword: plant.password,

@@ -34,7 +34,7 @@ export function createRest(gatewayUrl: string, token: string): Rest {
   };
 
   async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const response = await fetch(gatewayUrl + path, {
+    const response = await fetch(gatewayUrl.replace(/\/+$/, "") + path, {
       method,
       headers: {
         authorization: `Bearer ${token}`,

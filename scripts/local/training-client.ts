@@ -1,12 +1,11 @@
 /** Asking for training by the work queue, and waiting for the outcomes: needs NATS and PostgreSQL, as the services do. */
-import { openBus } from "@calibration/shared/bus.ts";
-import { openDatabase } from "@calibration/shared/database.ts";
 import type { ModelType } from "@calibration/shared/model.ts";
 import { requestTraining, type DueModel, type TrainingTrigger } from "@calibration/shared/training.ts";
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type pg from "pg";
 import { NOT_RUNNING, reach, readEndpoints } from "./endpoints.ts";
+import { openBusOrEnd, openDatabaseOrEnd } from "./open.ts";
 
 export const MODEL_CHOICES = ["anomaly", "drift", "calibration", "all"] as const;
 const LOOK_AGAIN_MS = 200;
@@ -41,9 +40,9 @@ export async function openTrainingClient(env: NodeJS.ProcessEnv = process.env): 
   }
   const admin = readEndpoints()?.nats_users["admin"];
   await using stack = new AsyncDisposableStack();
-  const database = stack.use(await openDatabase(databaseUrl, { name: "cli", poolSize: 2 }));
+  const database = stack.use(await openDatabaseOrEnd(databaseUrl));
   const bus = stack.use(
-    await openBus({
+    await openBusOrEnd({
       natsUrl,
       natsUser: env["NATS_USER"] ?? admin?.user ?? "",
       natsPassword: env["NATS_PASSWORD"] ?? admin?.password ?? "",
@@ -56,7 +55,9 @@ export async function openTrainingClient(env: NodeJS.ProcessEnv = process.env): 
     pool,
     async sensorIds(only) {
       return (
-        await pool.query<{ id: number }>("select id from sensors where $1::int is null or id = $1 order by id", [only])
+        await pool.query<{ id: number }>("select id from sensors where $1::int8 is null or id = $1::int8 order by id", [
+          only,
+        ])
       ).rows.map(({ id }) => id);
     },
     async train(models, trigger, tell) {

@@ -26,6 +26,9 @@ let plant: Plant;
 let ask: Ask;
 let directory: string;
 let run: (command: string, ...args: string[]) => Promise<Ended>;
+/** With other words in the environment; undefined: without it. */
+let runIn: (more: Record<string, string | undefined>, command: string, ...args: string[]) => Promise<Ended>;
+let gatewayUrl: string;
 const stack = new AsyncDisposableStack();
 
 beforeAll(async () => {
@@ -35,7 +38,9 @@ beforeAll(async () => {
   directory = mkdtempSync(join(inject("localDirectory"), "tests", "commands-"));
   stack.defer(() => rmSync(directory, { recursive: true, force: true }));
   const publishes = ["import-readings", "publish-reading"];
-  run = (command, ...args) => {
+  gatewayUrl = gateway.url;
+  run = (...given) => runIn({}, ...given);
+  runIn = (more, command, ...args) => {
     const user = publishes.includes(command) ? "plant" : "admin";
     const env = {
       PATH: process.env["PATH"] ?? "",
@@ -47,6 +52,7 @@ beforeAll(async () => {
       NATS_USER: user,
       NATS_PASSWORD: plant.nats.users[user],
       DATABASE_URL: plant.databaseUrl,
+      ...more,
     };
     return new Promise((resolve) => {
       execFile(
@@ -178,6 +184,29 @@ describe("the commands", () => {
       })
       .toEqual([{ raw_value: -4.5, timestamp: new Date(Number(minuteLaterMs)) }]);
     expect(await run("publish-reading", "--sensor", "3", "--value", "-warm")).toMatchObject({ code: 2 });
+  });
+
+  it("a command is told where the platform is by addresses alone, and says in one sentence that nobody is let in there", async () => {
+    const { admin, plant: plantPassword } = plant.nats.users;
+    const alone = (user: string, password: string) => ({
+      NATS_URL: plant.nats.url.replace("//", `//${user}:${password}@`),
+      NATS_USER: undefined,
+      NATS_PASSWORD: undefined,
+      GATEWAY_URL: `${gatewayUrl}/`,
+    });
+    const publish = ["publish-reading", "--sensor", "3", "--value", "7"] as const;
+    expect(await runIn(alone("plant", plantPassword), ...publish)).toMatchObject({ code: 0 });
+    expect(await runIn(alone("admin", admin), "train-models", "--sensor-id", "99999999999")).toEqual({
+      code: 1,
+      said: "Sensor 99999999999 does not exist.\n",
+    });
+    const file = aFile("one.csv", "timestamp,value\n2026-01-05T00:02:00Z,8\n");
+    expect(await runIn(alone("plant", plantPassword), "import-readings", "--sensor-id", "3", file)).toMatchObject({
+      code: 0,
+    });
+    const { code, said } = await runIn(alone("plant", "a guess"), ...publish);
+    expect(code).toBe(1);
+    expect(said).toMatch(/^NATS at nats:\/\/[\d.:]+ let nobody in: .*\n$/);
   });
 
   it("auto-train-models trains what is due and then nothing; a real series that is replayed shows its anomaly", async (context) => {

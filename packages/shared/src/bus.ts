@@ -11,6 +11,7 @@ export interface Bus extends AsyncDisposable {
 }
 
 export interface BusOptions {
+  /** `nats://host:port`, several with commas between them; a user and password in it go before those beside it. */
   natsUrl: string;
   natsUser?: string;
   natsPassword?: string;
@@ -44,9 +45,11 @@ const CONSUMERS_MAX = 20_000;
 
 /** Opens the connection, and waits for NATS where it is not there yet; later breaks are mended by the client for ever. */
 export async function openBus(options: BusOptions): Promise<Bus> {
-  const { natsUser: user = "", natsPassword: pass = "", inboxPrefix = `_INBOX_${user}` } = options;
+  const named = credentialsOf(options.natsUrl);
+  const { user, pass } = named ?? { user: options.natsUser ?? "", pass: options.natsPassword ?? "" };
+  const { inboxPrefix = `_INBOX_${user}` } = options;
   const connection = await connect({
-    servers: options.natsUrl.split(","),
+    servers: options.natsUrl.split(",").map((url) => url.replace(USER_INFO, "$1")),
     name: options.name,
     ...(user === "" ? {} : { user, pass, inboxPrefix }),
     // Asked for by its name, TLS is demanded: a server that offers none is refused.
@@ -65,6 +68,18 @@ export async function openBus(options: BusOptions): Promise<Bus> {
       await connection.drain().catch(() => connection.close());
     },
   };
+}
+
+const USER_INFO = /^([a-z]+:\/\/)?([^@/:]+):([^@/]*)@/;
+
+/** Of the first server that names a user, as NATS's own tools take it: `nats://user:password@host:port`. */
+function credentialsOf(natsUrl: string): { user: string; pass: string } | null {
+  for (const url of natsUrl.split(",")) {
+    const [, , user, pass] = USER_INFO.exec(url) ?? [];
+    if (user !== undefined && pass !== undefined)
+      return { user: decodeURIComponent(user), pass: decodeURIComponent(pass) };
+  }
+  return null;
 }
 
 /** Makes the streams that are missing. One that is there keeps its partitions: they are a property of what it holds. */

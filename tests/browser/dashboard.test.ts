@@ -407,8 +407,7 @@ describe("the dashboard", () => {
     await expectUsable(page, "plant-large-begun");
 
     // Somebody reads what came first, amid which the others belong.
-    await page.mouse.move(720, 600);
-    await page.mouse.wheel(0, 30_000);
+    await page.evaluate("window.scrollTo(0, 30_000)");
     const read = table.getByRole("link", { name: /^Field sensor 109/ }).first();
     await read.waitFor();
     const name = (await table

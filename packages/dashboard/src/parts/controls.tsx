@@ -157,11 +157,17 @@ export function Dialog({
 }: {
   title: string;
   onClose: () => void;
+  /** For a form that is long: a slip of the mouse beside it does not throw away what was typed. */
   isWide?: boolean;
   children: ReactNode;
 }) {
   return (
-    <Aria.ModalOverlay className="overlay" isOpen isDismissable onOpenChange={(isOpen) => !isOpen && onClose()}>
+    <Aria.ModalOverlay
+      className="overlay"
+      isOpen
+      isDismissable={!isWide}
+      onOpenChange={(isOpen) => !isOpen && onClose()}
+    >
       <Aria.Modal className={isWide ? "modal wide" : "modal"}>
         <Aria.Dialog className="dialog">
           <Aria.Heading slot="title" level={2}>

@@ -14,7 +14,7 @@ export function FormEnd({
   children: ReactNode;
 }) {
   return (
-    <>
+    <div className="form-end">
       <Problem of={trying} />
       <div className="actions">
         <Button onPress={onClose}>Cancel</Button>
@@ -22,6 +22,6 @@ export function FormEnd({
           {children}
         </Button>
       </div>
-    </>
+    </div>
   );
 }

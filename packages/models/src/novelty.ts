@@ -5,7 +5,17 @@
  * `npm run evaluate -- --nab` measures it on Numenta's benchmark; the figures stand in `docs/MODELS.md`.
  */
 import { BUDGET_THETAS, type AlarmsSeen } from "./false-alarm-budget.ts";
-import { createTailModel, pushTail, surprise, TAIL_FROM, type Tail, type TailModel } from "./tail-model.ts";
+import {
+  createTailModel,
+  keptLength,
+  keptOf,
+  pushTail,
+  restoreKept,
+  surprise,
+  TAIL_FROM,
+  type Tail,
+  type TailModel,
+} from "./tail-model.ts";
 
 /** In the order of `contributions`. */
 export const NOVELTY_STATISTICS = [
@@ -61,7 +71,7 @@ export interface NoveltyResult {
   readonly contributions: Float64Array;
 }
 
-/** The state of one sensor, about 41 KB. Changed in place by {@link updateNovelty}. */
+/** The state of one sensor, about 34 KB. Changed in place by {@link updateNovelty}. */
 export interface Novelty {
   count: number;
   /** The first reading's value; everything is kept relative to it. */
@@ -106,24 +116,34 @@ const createShown = (): Shown => ({
   peaks: new Float64Array(BUDGET_THETAS.length),
 });
 
+/** Of {@link ARRAYS}, in their order. */
+const ARRAYS_BYTES = (2 * RING + HOUR_RING + 24 + 48) * 8 + (24 + 48) * 2 + BINS * (4 + 1 + 4);
+
 export function createNovelty(): Novelty {
+  // Views of one buffer: a small array of its own is as large again.
+  const bytes = new ArrayBuffer(ARRAYS_BYTES);
+  let at = 0;
+  const doubles = (length: number) => new Float64Array(bytes, (at += length * 8) - length * 8, length);
+  const floats = (length: number) => new Float32Array(bytes, (at += length * 4) - length * 4, length);
+  const counts = (length: number) => new Uint16Array(bytes, (at += length * 2) - length * 2, length);
+  const small = (length: number) => new Uint8Array(bytes, (at += length) - length, length);
   return {
     count: 0,
     origin: 0,
     sum: 0,
     squares: 0,
-    sums: new Float64Array(RING),
-    squareSums: new Float64Array(RING),
+    sums: doubles(RING),
+    squareSums: doubles(RING),
     hourSum: 0,
-    hourSums: new Float64Array(HOUR_RING),
+    hourSums: doubles(HOUR_RING),
     tails: Array.from({ length: STATISTICS }, createTailModel),
-    hourMean: new Float64Array(24),
-    hourCount: new Uint16Array(24),
-    weekMean: new Float64Array(48),
-    weekCount: new Uint16Array(48),
-    binMean: new Float32Array(BINS),
-    binDays: new Uint8Array(BINS),
-    binToday: new Float32Array(BINS).fill(-1),
+    hourMean: doubles(24),
+    hourCount: counts(24),
+    weekMean: doubles(48),
+    weekCount: counts(48),
+    binMean: floats(BINS),
+    binDays: small(BINS),
+    binToday: floats(BINS).fill(-1),
     day: -1,
     quiet: 0,
     peak: 0,
@@ -299,7 +319,7 @@ const FORMAT = 3;
 /** The same without what the sensor has shown: it begins to count there, and its tails are of 2 % until the window has gone by. */
 const FORMAT_UNSHOWN = 2;
 
-/** The state as bytes, about 41 KB; {@link decodeNovelty} continues from them exactly. */
+/** The state as bytes, about 31 KB; {@link decodeNovelty} continues from them exactly. */
 export function encodeNovelty(state: Novelty): Uint8Array {
   const parts: Uint8Array[] = [bytesOf(Float64Array.of(FORMAT, ...SCALARS.map((name) => state[name])))];
   for (const name of ARRAYS) parts.push(bytesOf(state[name]));
@@ -307,12 +327,11 @@ export function encodeNovelty(state: Novelty): Uint8Array {
   for (const name of SHOWN_ARRAYS) parts.push(bytesOf(state.shown[name]));
   for (const tail of state.tails) {
     parts.push(bytesOf(Float64Array.of(...TAIL_SCALARS.map((name) => tail[name]), tail.fitted ? 1 : 0)));
-    for (const side of [tail.high, tail.low]) {
-      parts.push(
-        Uint8Array.of(side.held.length, ...side.held),
-        bytesOf(side.largest),
-        bytesOf(Float64Array.of(side.from, side.scale, side.shape, side.logShare)),
-      );
+    for (const side of SIDES) {
+      const { held, largest } = keptOf(tail, side);
+      const { from, scale, shape, logShare } = tail[side];
+      parts.push(Uint8Array.of(held.length, ...held), bytesOf(largest));
+      parts.push(bytesOf(Float64Array.of(from, scale, shape, logShare)));
     }
   }
   return new Uint8Array(Buffer.concat(parts));
@@ -342,19 +361,21 @@ export function decodeNovelty(bytes: Uint8Array): Novelty {
     const [...numbers] = fill(new Float64Array(TAIL_SCALARS.length + 1));
     for (const [i, name] of TAIL_SCALARS.entries()) tail[name] = numbers[i]!;
     tail.fitted = numbers.at(-1) === 1;
-    for (const side of [tail.high, tail.low]) {
+    const [high, low] = SIDES.map((side) => {
       const [blocks] = fill(new Uint8Array(1));
-      side.held = fill(new Uint8Array(blocks!));
-      const full = side.held.subarray(1).reduce((sum, count) => sum + count, 0);
-      side.largest = fill(new Float32Array(side.largest.length + full));
+      const held = fill(new Uint8Array(blocks!));
+      const largest = fill(new Float32Array(keptLength(held)));
       const [from, scale, shape, logShare] = fill(new Float64Array(4));
-      Object.assign(side satisfies Tail, { from, scale, shape, logShare });
-    }
+      Object.assign(tail[side] satisfies Tail, { from, scale, shape, logShare });
+      return { held, largest };
+    });
+    restoreKept(tail, high!, low!);
   }
   if (o !== bytes.length) throw new RangeError(`a novelty state has ${bytes.length - o} bytes left over`);
   return state;
 }
 
+const SIDES = ["high", "low"] as const;
 const SCALARS = ["count", "origin", "sum", "squares", "hourSum", "day", "quiet", "peak"] as const;
 const ARRAYS = [
   "sums",

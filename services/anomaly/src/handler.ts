@@ -40,7 +40,7 @@ import {
 /** The large state is written when this much of the log has passed since. */
 const SNAPSHOT_READINGS = 50_000;
 const SNAPSHOT_MS = 60_000;
-/** So many of a partition's sensors are held between two snapshots, about 75 KB each; the others are read again when they are heard. */
+/** So many of a partition's sensors are held between two snapshots, about 62 KB each; the others are read again when they are heard. */
 const SENSORS_HELD_MAX = 500;
 
 export interface Resolution {

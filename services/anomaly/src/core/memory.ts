@@ -1,6 +1,6 @@
 /**
  * What the judgement of a sensor rests on: its recent readings, the watchers' habits, the novelty detector's tails. Too
- * large to write with every batch (about 75 KB), so it is a fold of the log: a snapshot now and then, and the readings
+ * large to write with every batch (about 65 KB), so it is a fold of the log: a snapshot now and then, and the readings
  * since are folded in again when another replica takes over. Folding decides nothing and depends on nothing else.
  */
 import { thetaForBudget } from "@calibration/models/false-alarm-budget.ts";

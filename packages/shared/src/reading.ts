@@ -39,8 +39,6 @@ export interface Parsed {
   refusals: Refusal[];
   /** How many readings the message claimed to carry; a message that cannot be read counts as one. */
   published: number;
-  /** The array as it was sent, so that a refused element can be kept as it was. */
-  elements: readonly unknown[];
 }
 
 /** Plants' clocks run ahead a little; beyond this a timestamp is a mistake. */
@@ -194,11 +192,17 @@ export function parseMessage(payload: Uint8Array, storedMs: number): Parsed {
       } else readings.push(reading);
     } else refusals.push({ index, reason: "invalid_reading", detail: reading });
   }
-  return { isArray, readings, refusals, published: elements.length, elements };
+  return { isArray, readings, refusals, published: elements.length };
+}
+
+/** The elements of an array that was refused in part, as they were sent. Read anew: what is admitted need not hold them, which costs more. */
+export function elementsOf(payload: Uint8Array): readonly unknown[] {
+  const body: unknown = JSON.parse(utf8.decode(payload));
+  return Array.isArray(body) ? (body as unknown[]) : [body];
 }
 
 function refusedWhole(reason: DeadReason, detail: string): Parsed {
-  return { isArray: false, readings: [], refusals: [{ index: -1, reason, detail }], published: 1, elements: [] };
+  return { isArray: false, readings: [], refusals: [{ index: -1, reason, detail }], published: 1 };
 }
 
 /** One reading, or why it is none. */

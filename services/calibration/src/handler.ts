@@ -73,7 +73,7 @@ export function correctReadings(parts: {
     const repeats = await repeatsAmong(batch, admitted, bad);
     return admitted
       .map((one) => correctMessage(one, models, repeats, counts))
-      .filter(({ readings }) => readings.length > 0);
+      .filter(({ timestamps }) => timestamps.length > 0);
   }
 
   /** Those that repeat a bad reading. What repeats a corrected one is met by its row. */
@@ -108,9 +108,9 @@ export function correctReadings(parts: {
   async function allNewer(corrected: readonly CorrectedMessage[]): Promise<boolean> {
     const newestMs = await corrections.of(corrected.map(({ sensorId }) => sensorId));
     let all = true;
-    for (const { sensorId, readings } of corrected) {
+    for (const { sensorId, timestamps } of corrected) {
       let newest = newestMs.get(sensorId)!;
-      for (const { timestampMs } of readings) {
+      for (const timestampMs of timestamps) {
         if (timestampMs > newest) newest = timestampMs;
         else all = false;
       }
@@ -128,32 +128,39 @@ export function correctReadings(parts: {
     const { sensorId, site, key, calibrations } = sensor!;
     const promoted = sensor!.model("calibration");
     const found = promoted === null ? null : models.get(promoted.modelId);
-    const readings: CorrectedMessage["readings"] = [];
-    const methods: Record<string, number> = {};
-    const fallbacks: Record<string, number> = {};
-    for (const { quality, timestampMs, value } of parsed.readings) {
-      if (quality === "bad") continue;
-      if (repeats.size > 0 && repeats.has(nameOf({ sensorId, timestampMs, sequence: message.sequence }))) continue;
-      const { fallbackReason, correctedValue, method, modelVersion, extrapolated } = explainCorrection(
-        found,
-        calibrations,
-        { timestampMs, value },
-      );
-      methods[method] = (methods[method] ?? 0) + 1;
-      if (fallbackReason !== null) fallbacks[fallbackReason] = (fallbacks[fallbackReason] ?? 0) + 1;
-      readings.push({ timestampMs, rawValue: value, correctedValue, method, modelVersion, extrapolated });
-    }
-    for (const [method, times] of Object.entries(methods)) count(counts, "corrected", [method], times);
-    for (const [reason, times] of Object.entries(fallbacks)) count(counts, "fallback", [reason], times);
-    return {
+    const corrected: CorrectedMessage = {
       sensorId,
       site,
       key,
       sequence: message.sequence,
       isArray: parsed.isArray,
       traceparent: message.traceparent,
-      readings,
+      timestamps: [],
+      raw: [],
+      corrected: [],
+      methods: [],
+      versions: [],
+      extrapolated: [],
     };
+    const methods: Record<string, number> = {};
+    const fallbacks: Record<string, number> = {};
+    for (const reading of parsed.readings) {
+      const { quality, timestampMs, value } = reading;
+      if (quality === "bad") continue;
+      if (repeats.size > 0 && repeats.has(nameOf({ sensorId, timestampMs, sequence: message.sequence }))) continue;
+      const came = explainCorrection(found, calibrations, reading);
+      methods[came.method] = (methods[came.method] ?? 0) + 1;
+      if (came.fallbackReason !== null) fallbacks[came.fallbackReason] = (fallbacks[came.fallbackReason] ?? 0) + 1;
+      corrected.timestamps.push(timestampMs);
+      corrected.raw.push(value);
+      corrected.corrected.push(came.correctedValue);
+      corrected.methods.push(came.method);
+      corrected.versions.push(came.modelVersion);
+      corrected.extrapolated.push(came.extrapolated);
+    }
+    for (const [method, times] of Object.entries(methods)) count(counts, "corrected", [method], times);
+    for (const [reason, times] of Object.entries(fallbacks)) count(counts, "fallback", [reason], times);
+    return corrected;
   }
 }
 
@@ -174,5 +181,5 @@ export const keepCorrections: Keep<CorrectedBatch> = async (transaction, decisio
 };
 
 function* timestampsOf(messages: readonly CorrectedMessage[]): Iterable<number> {
-  for (const { readings } of messages) for (const { timestampMs } of readings) yield timestampMs;
+  for (const { timestamps } of messages) yield* timestamps;
 }

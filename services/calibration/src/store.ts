@@ -1,6 +1,7 @@
-import type { Corrected } from "@calibration/models/correction.ts";
+import type { CorrectionMethod } from "@calibration/models/correction.ts";
 import type { Telling } from "@calibration/shared/bus.ts";
 import { doubles, flags, instants, ints, words } from "@calibration/shared/columns.ts";
+import { createRollup, keepRollupSql, rollupColumns } from "@calibration/shared/rollup.ts";
 import { formatInstant } from "@calibration/shared/reading.ts";
 import { subjects } from "@calibration/shared/topology.ts";
 import type pg from "pg";
@@ -12,34 +13,53 @@ export interface CorrectedMessage {
   sequence: number;
   isArray: boolean;
   traceparent: string | null;
-  readings: ({ timestampMs: number; rawValue: number } & Corrected)[];
+  /** One of each for a reading: held for a whole batch, columns are half of what an object for each would be. */
+  timestamps: number[];
+  raw: number[];
+  corrected: number[];
+  methods: CorrectionMethod[];
+  versions: (number | null)[];
+  extrapolated: boolean[];
 }
+
+const HOUR_MS = 3_600_000;
+
+const INSERT_CORRECTED = `insert into corrected_readings (sensor_id, timestamp, raw_value, corrected_value, method, model_version, extrapolated)
+    select unnest($1::int[]), unnest($2::timestamptz[]), unnest($3::float8[]), unnest($4::float8[]), unnest($5::text[]), unnest($6::int[]), unnest($7::bool[])`;
 
 /**
  * What is new, and the hours' rollup of it, whose sums are exact decimals: the same wherever a batch began. Names what was new only where
  * something was not: nearly always all of it is.
  */
-const keepSql = (onConflict: string) => `
+const KEEP = {
+  name: "keep-corrected",
+  text: `
   with kept as (
-    insert into corrected_readings (sensor_id, timestamp, raw_value, corrected_value, method, model_version, extrapolated)
-    select s, t, v, c, m, n, e
-      from unnest($1::int[], $2::timestamptz[], $3::float8[], $4::float8[], $5::text[], $6::int[], $7::bool[]) as u(s, t, v, c, m, n, e)
-    ${onConflict}
+    ${INSERT_CORRECTED}
+    on conflict do nothing
     returning sensor_id, timestamp, corrected_value
-  ), per_hour as (
-    insert into corrected_per_hour as p (sensor_id, bucket, min, max, sum, count)
-    select sensor_id, date_bin('1 hour', timestamp, timestamptz '2000-01-01 00:00:00Z'), min(corrected_value), max(corrected_value),
+  ), per_hour as (${keepRollupSql(
+    "corrected_per_hour",
+    `select sensor_id, date_bin('1 hour', timestamp, timestamptz '2000-01-01 00:00:00Z'), min(corrected_value), max(corrected_value),
            sum(corrected_value::numeric), count(*)
-      from kept group by 1, 2 order by 1, 2
-    on conflict (sensor_id, bucket) do update set min = least(p.min, excluded.min), max = greatest(p.max, excluded.max),
-      sum = p.sum + excluded.sum, count = p.count + excluded.count
+      from kept group by 1, 2`,
+  )}
   ), counted as (select count(*)::int as n from kept)
   select counted.n, kept.sensor_id, (extract(epoch from kept.timestamp) * 1000)::float8 as timestamp_ms
-    from counted left join kept on counted.n < $8`;
+    from counted left join kept on counted.n < $8`,
+};
 
-const KEEP = { name: "keep-corrected", text: keepSql("on conflict do nothing") };
-/** Where PostgreSQL need not look first, a row costs it three fifths. */
-const KEEP_NEW = { name: "keep-new-corrected", text: keepSql("") };
+/** The same of what is all new: PostgreSQL need neither look first nor hand it back to itself. A row costs it half. */
+const KEEP_NEW = {
+  name: "keep-new-corrected",
+  text: `
+  with kept as (
+    ${INSERT_CORRECTED}
+  )${keepRollupSql(
+    "corrected_per_hour",
+    "select * from unnest($8::int[], $9::timestamptz[], $10::float8[], $11::float8[], $12::numeric[], $13::int[])",
+  )}`,
+};
 
 /**
  * Those of the messages that brought at least one reading that was not corrected before.
@@ -51,41 +71,37 @@ export async function keepCorrected(
   areNew: boolean,
 ): Promise<Set<CorrectedMessage>> {
   if (messages.length === 0) return new Set();
-  const [sensorIds, timestamps, raw, corrected, versions]: [number[], number[], number[], number[], (number | null)[]] =
-    [[], [], [], [], []];
-  const methods: string[] = [];
-  const extrapolated: boolean[] = [];
-  for (const { sensorId, readings } of messages) {
-    for (const reading of readings) {
-      sensorIds.push(sensorId);
-      timestamps.push(reading.timestampMs);
-      raw.push(reading.rawValue);
-      corrected.push(reading.correctedValue);
-      methods.push(reading.method);
-      versions.push(reading.modelVersion);
-      extrapolated.push(reading.extrapolated);
-    }
+  const sensorIds: number[] = [];
+  for (const { sensorId, timestamps } of messages) for (const _ of timestamps) sensorIds.push(sensorId);
+  const timestamps = messages.flatMap((one) => one.timestamps);
+  const corrected = messages.flatMap((one) => one.corrected);
+  const values = [
+    ints(sensorIds),
+    instants(timestamps),
+    doubles(messages.flatMap((one) => one.raw)),
+    doubles(corrected),
+    words(messages.flatMap((one) => one.methods)),
+    ints(messages.flatMap((one) => one.versions)),
+    flags(messages.flatMap((one) => one.extrapolated)),
+  ];
+  if (areNew) {
+    const hours = createRollup(HOUR_MS);
+    for (let index = 0; index < sensorIds.length; index++)
+      hours.add(sensorIds[index]!, timestamps[index]!, corrected[index]!);
+    await transaction.query({ ...KEEP_NEW, values: [...values, ...rollupColumns(hours.buckets())] });
+    return new Set(messages);
   }
   const { rows } = await transaction.query<{ n: number; sensor_id: number; timestamp_ms: number }>({
-    ...(areNew ? KEEP_NEW : KEEP),
-    values: [
-      ints(sensorIds),
-      instants(timestamps),
-      doubles(raw),
-      doubles(corrected),
-      words(methods),
-      ints(versions),
-      flags(extrapolated),
-      sensorIds.length,
-    ],
+    ...KEEP,
+    values: [...values, sensorIds.length],
   });
   if (rows[0]!.n === sensorIds.length) return new Set(messages);
   if (rows[0]!.n === 0) return new Set();
   const fresh = new Set(rows.map((row) => `${row.sensor_id} ${Math.round(row.timestamp_ms)}`));
   // The first message that brought a reading is the one that is new; a repeat later in the same batch is not.
-  const brought = ({ sensorId, readings }: CorrectedMessage) => {
+  const brought = ({ sensorId, timestamps: own }: CorrectedMessage) => {
     let isNew = false;
-    for (const { timestampMs } of readings) isNew = fresh.delete(`${sensorId} ${timestampMs}`) || isNew;
+    for (const timestampMs of own) isNew = fresh.delete(`${sensorId} ${timestampMs}`) || isNew;
     return isNew;
   };
   return new Set(messages.filter(brought));
@@ -130,22 +146,24 @@ export async function keepNewestBad(transaction: pg.PoolClient, newestMs: Readon
   });
 }
 
-export function correctedTelling(
-  { sensorId, site, key, sequence, isArray, traceparent, readings }: CorrectedMessage,
-  streamCreated: string,
-): Telling {
+export function correctedTelling(message: CorrectedMessage, streamCreated: string): Telling {
+  const { sensorId, site, key, sequence, isArray, traceparent, timestamps, raw, corrected } = message;
+  const { methods, versions, extrapolated } = message;
   // Put together by hand, since this is the busiest subject of all: a quarter of what objects and `JSON.stringify` cost.
-  const bodies = readings.map(
-    ({ timestampMs, rawValue, correctedValue, method, modelVersion, extrapolated }) =>
-      `{"sensor_id":${sensorId},"timestamp":"${formatInstant(timestampMs)}","raw_value":${rawValue},` +
-      `"corrected_value":${correctedValue},"method":"${method}","model_version":${modelVersion}` +
+  const head = `{"sensor_id":${sensorId},"timestamp":"`;
+  let body = "";
+  for (let index = 0; index < timestamps.length; index++) {
+    const value = String(raw[index]);
+    body +=
+      `${index === 0 ? head : `,${head}`}${formatInstant(timestamps[index]!)}","raw_value":${value},"corrected_value":` +
+      `${corrected[index] === raw[index] ? value : corrected[index]},"method":"${methods[index]}","model_version":${versions[index]}` +
       // Said where it is so: it is rare.
-      (extrapolated ? ',"extrapolated":true}' : "}"),
-  );
+      (extrapolated[index] ? ',"extrapolated":true}' : "}");
+  }
   return {
     subject: subjects.corrected(site, key),
     id: `corrected-${streamCreated}-${sequence}`,
     traceparent,
-    body: isArray ? `[${bodies.join(",")}]` : bodies[0]!,
+    body: isArray ? `[${body}]` : body,
   };
 }

@@ -174,3 +174,17 @@ it("begins anew at a calibration: baseline, drift and what is foreseen", async (
     unreferenced: false,
   });
 });
+
+it("of fewer than ten readings nobody says a drift, and from the tenth on all say the same one", async () => {
+  const { body: sensor } = await ask("POST", "/api/sensors/", { id: 2, name: "New", type: "Pressure" });
+  const readings = Array.from({ length: 10 }, (_, n) => ({ value: 10 + n, timestamp: START + n * HOUR_MS }));
+  const told = async () => {
+    const { body: shown } = await ask("GET", "/api/sensors/2/");
+    const { body: foreseen } = await ask("GET", "/api/sensors/2/drift-prediction/");
+    return [shown.baseline, shown.drift, foreseen.baseline, foreseen.current_drift];
+  };
+  await plant.publish(sensor, readings.slice(0, 9));
+  await expect.poll(told, { timeout: WAIT_MS }).toEqual([14, null, 14, null]);
+  await plant.publish(sensor, readings.slice(9));
+  await expect.poll(told, { timeout: WAIT_MS }).toEqual([14.5, 0, 14.5, 0]);
+});

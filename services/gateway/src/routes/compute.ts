@@ -2,7 +2,6 @@ import { correctByModel, decodeCalibrationModel, type CalibrationModel } from "@
 import { createCalendar } from "@calibration/models/calendar.ts";
 import { explainCorrection, type CalibrationRecord } from "@calibration/models/correction.ts";
 import { decodeDriftModel, forecastDrift, HORIZON_HOURS_MAX } from "@calibration/models/drift-model.ts";
-import { driftOf } from "@calibration/models/drift-percent.ts";
 import { decodeIsolationForest, expectedValue, scoreReading } from "@calibration/models/isolation-forest.ts";
 import { judgeByThreshold, RECENT_READINGS, ROBUST_THRESHOLD } from "@calibration/models/robust-threshold.ts";
 import { READINGS_PER_MESSAGE_MAX } from "@calibration/shared/topology.ts";
@@ -113,7 +112,7 @@ export function computeRoutes(scope: FastifyInstance, { pool }: Parts): void {
       const { horizon = 24, step = 1, method } = query;
       if (horizon / step > POINTS_MAX)
         throw invalid("/step", `at most ${POINTS_MAX} points: a larger step, or a smaller horizon`);
-      const { baseline } = sensorBody(sensor);
+      const { baseline, drift } = sensorBody(sensor);
       const found = await findModelInForce(pool, sensor.id, "drift", decodeDriftModel);
       const version = found.model === null ? null : found.version;
       if (baseline === null || sensor.newest === null) {
@@ -156,7 +155,7 @@ export function computeRoutes(scope: FastifyInstance, { pool }: Parts): void {
         fallback_reason:
           found.model === null && forecast.fallbackReason === "model_missing" ? found.reason : forecast.fallbackReason,
         baseline,
-        current_drift: sensorBody(sensor).drift ?? (means.length === 0 ? null : driftOf(means, baseline, span)),
+        current_drift: drift,
         predictions: forecast.points.map(({ timestampMs, ...point }) => ({
           timestamp: new Date(Math.round(timestampMs)).toISOString(),
           ...point,

@@ -165,6 +165,15 @@ describe("the dashboard without a mouse", () => {
     await tabTo(page, page.getByRole("button", { name: "Register and replay" }));
     await page.keyboard.press("Enter");
     await page.getByText("None: every reading that was published belongs to a sensor.").waitFor();
+    // And a site another budget of false alarms.
+    await tabTo(page, page.getByRole("button", { name: "Change the budget… of main" }));
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog", { name: "False alarms at main" }).waitFor();
+    await page.keyboard.press("ControlOrMeta+a");
+    await page.keyboard.type("2.5");
+    await page.keyboard.press("Enter");
+    await page.getByRole("row", { name: /^main 2 2\.5 none/ }).waitFor();
+    await expectFocusOn(page.getByRole("button", { name: "Change the budget… of main" }));
     // Nothing moves by itself where that was asked for.
     expect(await page.evaluate("document.getAnimations().length")).toBe(0);
     expect(complaints).toEqual([]);

@@ -89,7 +89,7 @@ export function follow(state: Following, timestampMs: number, value: number, con
   const span = spanOf(state, context);
   const baseline = context.baseline ?? measuredBaseline(state);
   if (state.readings < READINGS_MIN || baseline === null) return { drift: null, baseline, span, closed, crossed: null };
-  const drift = percentOf(medianOfLast(state), baseline, span);
+  const drift = percentOf(medianBeside(state.last, HOURS - 1, state.open), baseline, span);
   return { drift, baseline, span, closed, crossed: crossLevel(state, drift, context.levels) };
 }
 
@@ -103,37 +103,34 @@ export function measuredBaseline(state: Following): number | null {
     baselines.set(state.first, measured);
     return measured;
   }
-  const means = [...state.first, ...openMean(state)];
-  return means.length === 0 ? null : baselineOf(means);
+  if (state.open === null) return state.first.length === 0 ? null : baselineOf(state.first);
+  return medianBeside(state.first, HOURS, state.open);
 }
 
 const baselines = new WeakMap<readonly number[], number>();
 
-/** The closed hours that count beside the open one, ascending, by the list they came from. */
-const ascending = new WeakMap<readonly number[], Float64Array>();
+/** The closed hours that count beside the open one, ascending, by the list they came from; it may have grown since. */
+const ascending = new WeakMap<readonly number[], { of: number; sorted: Float64Array }>();
 
-/** The median of the last 24 hourly means, of which only the open one's moves: found by its place among the others. */
-function medianOfLast(state: Following): number {
-  const { last, open } = state;
-  let sorted = ascending.get(last);
-  if (sorted === undefined) {
-    sorted = Float64Array.from(last.slice(-(HOURS - 1))).sort();
-    ascending.set(last, sorted);
+/** The median of the last so many closed hours and the open one, of which only that one moves: found by its place among the others. */
+function medianBeside(closed: readonly number[], count: number, open: NonNullable<Following["open"]>): number {
+  let known = ascending.get(closed);
+  if (known?.of !== closed.length) {
+    known = { of: closed.length, sorted: Float64Array.from(closed.slice(-count)).sort() };
+    ascending.set(closed, known);
   }
-  const moving = open!.sum / open!.count;
-  const count = sorted.length + 1;
+  const { sorted } = known;
+  const moving = open.sum / open.count;
   const at = (place: number): number => {
     // Of the others, those before it that are smaller than the moving one stay where they are.
     if (place < sorted.length && sorted[place]! < moving) return sorted[place]!;
     return place > 0 && sorted[place - 1]! > moving ? sorted[place - 1]! : moving;
   };
-  const position = (count - 1) / 2;
+  const position = sorted.length / 2;
   const below = Math.floor(position);
   const low = at(below);
-  return low + (position - below) * (at(Math.min(below + 1, count - 1)) - low);
+  return low + (position - below) * (at(Math.min(below + 1, sorted.length)) - low);
 }
-
-const openMean = ({ open }: Following): number[] => (open === null ? [] : [open.sum / open.count]);
 
 function closeHour(state: Following, open: NonNullable<Following["open"]>): ClosedHour {
   const mean = open.sum / open.count;

@@ -1,7 +1,8 @@
 /**
  * A calibration model: what a sensor's raw reading should have been, learnt from its recorded calibrations. Five candidates, from
  * "it is right" to a parabola, are compared leave-one-out, and the simplest that is as good as the best is taken: five points do
- * not justify a parabola. The robust line is Huber's (Annals of Mathematical Statistics, 1964) from a Theil–Sen start.
+ * not justify a parabola. The robust line is Huber's (Annals of Mathematical Statistics, 1964) from a Theil–Sen start, and Tukey's from there
+ * (Beaton and Tukey, Technometrics 1974; in two steps as Yohai's MM-estimates, Annals of Statistics 1987).
  */
 import { PolynomialRegression } from "ml-regression";
 import { ArtifactError } from "./artifact.ts";
@@ -64,7 +65,9 @@ const CLIP_MADS = 4;
 const STANDARD_ERRORS = 0.5;
 /** 95 % efficiency where nothing is wrong (Huber). */
 const HUBER_K = 1.345;
-const HUBER_STEPS_MAX = 50;
+/** The same of Tukey's biweight. */
+const TUKEY_K = 4.685;
+const STEPS_MAX = 50;
 const SLOPE_MIN = 0.5;
 const SLOPE_MAX = 2;
 const MARGIN = 0.1;
@@ -156,34 +159,59 @@ function fitForm(
     const [c0, c1] = new PolynomialRegression([...u], [...y], 1).coefficients;
     return [c0!, c1!, 0];
   }
-  if (form === "huber_line") return huberLine(u, y);
+  if (form === "huber_line") return robustLine(u, y);
   const [c0, c1, c2] = new PolynomialRegression([...u], [...y], 2).coefficients;
   return [c0!, c1!, c2!];
 }
 
-function huberLine(u: readonly number[], y: readonly number[]): Coefficients {
-  let slope = theilSenSlope(u, y);
-  let level = median(y.map((value, i) => value - slope * u[i]!));
-  for (let step = 0; step < HUBER_STEPS_MAX; step++) {
-    const residuals = y.map((value, i) => value - level - slope * u[i]!);
-    const sigma = MAD_TO_SIGMA * median(residuals.map(Math.abs));
+/**
+ * Huber's weights from the Theil–Sen line, then Tukey's from there: Huber's bound what a bad entry pulls, Tukey's let go of it. Their scale
+ * is that of Huber's residuals and stays, else each entry that is let go would cost the next one its weight.
+ */
+function robustLine(u: readonly number[], y: readonly number[]): Coefficients {
+  const slope = theilSenSlope(u, y);
+  const start: Line = { slope, level: median(y.map((value, i) => value - slope * u[i]!)) };
+  const huber = reweighted(u, y, start, (z) => Math.min(1, HUBER_K / Math.max(z, Number.MIN_VALUE)));
+  const sigma = scaleOf(residualsOf(u, y, huber));
+  const tukey = reweighted(u, y, huber, (z) => (z < TUKEY_K ? (1 - (z / TUKEY_K) ** 2) ** 2 : 0), sigma);
+  return [tukey.level, tukey.slope, 0];
+}
+
+interface Line {
+  readonly level: number;
+  readonly slope: number;
+}
+
+/** Least squares again and again, each time weighted by how many deviations the residuals were off the last time. */
+function reweighted(
+  u: readonly number[],
+  y: readonly number[],
+  start: Line,
+  weightOf: (deviations: number) => number,
+  scale?: number,
+): Line {
+  let line = start;
+  for (let step = 0; step < STEPS_MAX; step++) {
+    const residuals = residualsOf(u, y, line);
+    const sigma = scale ?? scaleOf(residuals);
     if (!(sigma > 1e-12)) break;
-    const weights = residuals.map((residual) =>
-      Math.min(1, (HUBER_K * sigma) / Math.max(Math.abs(residual), Number.MIN_VALUE)),
-    );
+    const weights = residuals.map((residual) => weightOf(Math.abs(residual) / sigma));
     const total = weights.reduce((sum, w) => sum + w, 0);
     const mu = weights.reduce((sum, w, i) => sum + w * u[i]!, 0) / total;
     const my = weights.reduce((sum, w, i) => sum + w * y[i]!, 0) / total;
     const sxx = weights.reduce((sum, w, i) => sum + w * (u[i]! - mu) ** 2, 0);
     if (!(sxx > 1e-12)) break;
-    const next = weights.reduce((sum, w, i) => sum + w * (u[i]! - mu) * (y[i]! - my), 0) / sxx;
-    const moved = Math.abs(next - slope);
-    slope = next;
-    level = my - slope * mu;
+    const slope = weights.reduce((sum, w, i) => sum + w * (u[i]! - mu) * (y[i]! - my), 0) / sxx;
+    const moved = Math.abs(slope - line.slope);
+    line = { slope, level: my - slope * mu };
     if (moved < 1e-10 * Math.max(1, Math.abs(slope))) break;
   }
-  return [level, slope, 0];
+  return line;
 }
+
+const residualsOf = (u: readonly number[], y: readonly number[], { level, slope }: Line): number[] =>
+  y.map((value, i) => value - level - slope * u[i]!);
+const scaleOf = (residuals: readonly number[]): number => MAD_TO_SIGMA * median(residuals.map(Math.abs));
 
 /** The median of all pairs' slopes. */
 function theilSenSlope(u: readonly number[], y: readonly number[]): number {

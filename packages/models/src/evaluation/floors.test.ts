@@ -129,8 +129,8 @@ describe("calibrations", () => {
     const world = CALIBRATION_WORLDS.find(({ badShare }) => badShare > 0)!;
     const runs = Array.from({ length: 40 }, (_, n) => runCalibration(world, 15, SEED + n));
     const mean = (name: "own" | "leastSquares"): number => runs.reduce((sum, run) => sum + run[name], 0) / runs.length;
-    // 0.25 is what is promised, on 300 sensors.
-    expect(mean("own")).toBeLessThanOrEqual(0.3);
+    // 0.18 on these forty, 0.19 to 0.24 on lots of 300; 0.25 is what is promised.
+    expect(mean("own")).toBeLessThanOrEqual(0.25);
     expect(mean("leastSquares")).toBeGreaterThan(3 * mean("own"));
   });
 });

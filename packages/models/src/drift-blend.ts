@@ -32,6 +32,7 @@ const CANDIDATES = TRENDS.length + 2;
 /** Weights fall with this power of the error: 4 wavers between good and bad candidates, 8 follows chance. */
 const WEIGHT_POWER = 6;
 const RESIDUAL_HOURS = 48;
+const SHRINK_ERRORS = 4;
 
 export interface BlendForecast {
   /** Hour by hour from the first after the last value, percent. */
@@ -108,11 +109,14 @@ function candidatePaths(drift: Float64Array, firstHour: number, end: number, ahe
   return { paths, trend };
 }
 
-/** A slope that is not distinguishable from none is none. */
+/**
+ * A slope that is not distinguishable from none is none: halved at four standard errors, as Kendall's variance takes the days for independent,
+ * and those of a sensor that wanders are not.
+ */
 function shrunk({ slope, low, high }: { slope: number; low: number; high: number }): number {
   const standardError = Math.max((high - low) / 3.29, 1e-12);
   const z2 = (slope / standardError) ** 2;
-  return (slope * z2) / (z2 + 4);
+  return (slope * z2) / (z2 + SHRINK_ERRORS ** 2);
 }
 
 function hourProfile(drift: Float64Array, firstHour: number, offset: number, days: number): Float64Array {

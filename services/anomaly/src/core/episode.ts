@@ -4,7 +4,7 @@
  */
 import type { AnomalyMethod, AnomalyType, Severity } from "@calibration/shared/anomaly.ts";
 import { SEVERITIES } from "@calibration/shared/anomaly.ts";
-import type { Judgement } from "./judge.ts";
+import { atWorst, type Judgement } from "./judge.ts";
 
 /** So many usual readings in a row end an episode. */
 export const USUAL_TO_CLOSE = 12;
@@ -71,7 +71,7 @@ export function continueEpisode(episode: Episode, timestampMs: number, judgement
   const worse = Math.abs(judgement.deviation ?? 0) > Math.abs(episode.deviation ?? 0);
   const confirmed = judgement.alarm && !episode.alarm;
   if (worse || confirmed) {
-    // The worst reading is what is shown, unless an alarm's own words would be lost to a mere flag.
+    // The worst reading is what is shown; an alarm's own words are not lost to a mere flag, and its sentence names both.
     if (worse) {
       episode.value = judgement.value;
       episode.expected = judgement.expected;
@@ -82,6 +82,9 @@ export function continueEpisode(episode: Episode, timestampMs: number, judgement
       episode.method = judgement.method;
       episode.modelVersion = judgement.modelVersion;
       episode.explanation = judgement.explanation;
+    } else {
+      const sentence = atWorst(String(episode.explanation["sentence"]), judgement.value, judgement.expected);
+      episode.explanation = { ...episode.explanation, sentence };
     }
   }
   if (confirmed) {

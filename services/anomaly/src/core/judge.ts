@@ -183,4 +183,16 @@ function sentenceOf(parts: {
   return `${short(value)} measured${usual}: score ${short(judged?.score ?? 0)}, above the threshold ${short(judged?.threshold ?? 0)} (${method.replace("_", " ")}).`;
 }
 
+const AT_WORST = "; at its worst ";
+
+/**
+ * The sentence of an alarm whose worst reading came later, as a mere flag: it names both.
+ *
+ * @example atWorst("9 measured, where 5 is usual: 9 is above its range of 8.", 12, 5) // "9 measured, where 5 is usual: 9 is above its range of 8; at its worst 12, where 5 is usual."
+ */
+export function atWorst(sentence: string, value: number, expected: number | null): string {
+  const [alarm] = sentence.replace(/\.$/, "").split(AT_WORST);
+  return `${alarm}${AT_WORST}${short(value)}${expected === null ? "" : `, where ${short(expected)} is usual`}.`;
+}
+
 const short = (value: number): string => String(Number(value.toPrecision(4)));

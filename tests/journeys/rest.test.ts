@@ -63,13 +63,13 @@ it("a sensor is made, changed, listed and deleted, and what contradicts is refus
   expect(await ask("GET", "/api/sensors/13/")).toMatchObject({ body: { settings: apart } });
   await ask("PATCH", "/api/sensors/13/", { settings: { trees: 100 } });
 
-  const budget = await ask("PUT", "/api/sites/main/false-alarm-budget/", { false_alarms_per_month: 2.91 });
+  const budget = await ask("PUT", "/api/sites/main/false-alarm-budget/", { false_alarms_per_month: 2.73 });
   expect(budget).toMatchObject({ status: 200, body: { site: "main", sensors: 1 } });
   expect(await ask("GET", "/api/sensors/13/")).toMatchObject({
     body: {
-      settings: { false_alarms_per_month: 2.91, time_zone: "Europe/Berlin" },
+      settings: { false_alarms_per_month: 2.73, time_zone: "Europe/Berlin" },
       learning: null,
-      false_alarms: { budget_per_month: 2.91, threshold: 5.5, observed_per_month: null, alarms: 0 },
+      false_alarms: { budget_per_month: 2.73, threshold: 5.5, observed_per_month: null, alarms: 0 },
     },
   });
   // A site of many sensors gets it in slices, each of which counts soon after it was written.
@@ -98,7 +98,7 @@ it("a sensor is made, changed, listed and deleted, and what contradicts is refus
   expect((await ask("GET", "/api/sites/main/false-alarm-budget/", undefined, "viewer")).body).toEqual(budget.body);
   expect((await ask("GET", "/api/sites/north/false-alarm-budget/")).body).toMatchObject({ false_alarms_per_month: 1 });
   for (const [id, settings, expected] of [
-    [21, {}, 2.91],
+    [21, {}, 2.73],
     [22, { false_alarms_per_month: 0.5 }, 0.5],
   ] as const) {
     const { body } = await ask("POST", "/api/sensors/", { id, name: "Later", type: "Flow", settings });
@@ -108,8 +108,8 @@ it("a sensor is made, changed, listed and deleted, and what contradicts is refus
     expect(sites.results[0]).toEqual({
       site: "main",
       sensors: 2,
-      false_alarms_per_month: 2.91,
-      own_budgets: expected === 2.91 ? 0 : 1,
+      false_alarms_per_month: 2.73,
+      own_budgets: expected === 2.73 ? 0 : 1,
     });
     await ask("DELETE", `/api/sensors/${id}/`);
   }

@@ -225,7 +225,7 @@ function watchFault(truth: EpisodeType, background: Background, random: Random, 
 }
 
 /** A daily rhythm, its second harmonic, a slow wander and noise; rounded as an instrument rounds. */
-function createSignal(random: Random): { next(timestampMs: number): number; sigma: number } {
+export function createSignal(random: Random): { next(timestampMs: number): number; sigma: number } {
   const level = 20 + 180 * random.float();
   const noise = 0.2 + random.float();
   const daily = noise * 6 * random.float();

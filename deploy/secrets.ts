@@ -2,7 +2,8 @@
  * The secrets of an installation of containers: made once at random, in a volume that only the one-shot sees. Each
  * container finds in a volume of its own what it needs, and nothing of the others'.
  */
-import { natsConfig, SERVICE_USERS, type PlantUser, type ServiceUser } from "@calibration/servers/nats-config.ts";
+import { natsConfig, SERVICE_USERS, type ServiceUser } from "@calibration/servers/nats-config.ts";
+import { readPlantUsers } from "@calibration/servers/plant-users.ts";
 import { keptSecrets, natsUsersOf, PLATFORM_SECRETS, type PlatformSecrets } from "@calibration/servers/secrets.ts";
 import { chownSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 
@@ -38,8 +39,7 @@ export function makeSecrets(env: NodeJS.ProcessEnv): void {
     handOut(container, FILE, JSON.stringify(Object.fromEntries(names.map((name) => [name, secrets[name]])), null, 2));
   // Read by its entry point, as root.
   handOut("postgres", "postgres_password", secrets.postgres, 0);
-  // Plant gateways fenced to a site: PLANT_USERS='[{"user": "north", "password": "…", "site": "north"}]'.
-  const plants = JSON.parse(env["PLANT_USERS"] || "[]") as PlantUser[];
+  const plants = readPlantUsers(env["PLANT_USERS"]);
   handOut(
     "nats",
     "nats.conf",

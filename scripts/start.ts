@@ -8,6 +8,7 @@ import { databaseUrlOf, prepareDatabase, type DatabasePasswords } from "@calibra
 import { findNatsServer } from "@calibration/servers/nats-binary.ts";
 import { SERVICE_USERS, type NatsUsers } from "@calibration/servers/nats-config.ts";
 import { startNatsServer } from "@calibration/servers/nats-server.ts";
+import { readPlantUsers } from "@calibration/servers/plant-users.ts";
 import { freePort, startOnFreePorts } from "@calibration/servers/ports.ts";
 import { startPostgres } from "@calibration/servers/postgres.ts";
 import { databasePasswordsOf, keptSecrets, natsUsersOf, PLATFORM_SECRETS } from "@calibration/servers/secrets.ts";
@@ -71,6 +72,7 @@ let isStopping = false;
 void stopped.then(() => (isStopping = true));
 
 async function run(): Promise<void> {
+  const plants = readPlantUsers(process.env["PLANT_USERS"]);
   const other = readEndpoints();
   if (other !== null && (await isAlive(other.gateway)))
     throw new Error(`The platform is running here already, at ${other.gateway}; stop that one first.`);
@@ -106,6 +108,7 @@ async function run(): Promise<void> {
         port: await choosePort("NATS", PORTS.nats),
         monitorPort: await choosePort("NATS's monitor", PORTS.monitor),
         users,
+        plants,
       }),
     ),
   );

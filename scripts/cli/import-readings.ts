@@ -9,7 +9,7 @@ import { existsSync, statSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { ColumnMissing, csvReadings, type CsvReading } from "../local/csv.ts";
 import { NOT_RUNNING, reach } from "../local/endpoints.ts";
-import { openBusOrEnd } from "../local/open.ts";
+import { notTaken, openBusOrEnd } from "../local/open.ts";
 import { readOptions, wrongUsage } from "../local/options.ts";
 import { createRest, RestError } from "../local/rest.ts";
 
@@ -139,7 +139,7 @@ async function* sortedReadings(path: string, count: number): AsyncGenerator<CsvR
 async function send(part: readonly CsvReading[]): Promise<void> {
   if (part.length === 0) return;
   const body = part.map(({ timestamp, value }) => ({ value, timestamp: timestamp + shiftMs }));
-  await publishBackfill(bus, subjects.reading(sensor.site, sensor.key), JSON.stringify(body));
+  await publishBackfill(bus, subjects.reading(sensor.site, sensor.key), JSON.stringify(body)).catch(notTaken);
   bar?.increment(part.length);
 }
 

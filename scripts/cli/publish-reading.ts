@@ -1,7 +1,7 @@
 /** `npm run publish-reading`: one reading over NATS, as a plant gateway publishes it. */
 import { subjects, TOKEN_PATTERN } from "@calibration/shared/topology.ts";
 import { NOT_RUNNING, reach } from "../local/endpoints.ts";
-import { openBusOrEnd } from "../local/open.ts";
+import { notTaken, openBusOrEnd } from "../local/open.ts";
 import { readOptions, wrongUsage } from "../local/options.ts";
 
 const USAGE =
@@ -37,5 +37,7 @@ const reading = {
   ...(timestamp === undefined ? {} : { timestamp: /^\d+$/.test(timestamp) ? Number(timestamp) : timestamp }),
   ...(quality === undefined ? {} : { quality }),
 };
-const { seq, stream } = await bus.jetstream.publish(subjects.reading(site, sensor), JSON.stringify(reading));
+const { seq, stream } = await bus.jetstream
+  .publish(subjects.reading(site, sensor), JSON.stringify(reading))
+  .catch(notTaken);
 console.log(`${subjects.reading(site, sensor)} ${JSON.stringify(reading)}: acknowledged by ${stream}, number ${seq}`);

@@ -24,6 +24,9 @@ export const openDatabaseOrEnd = (databaseUrl: string): Promise<Database> =>
 
 const withoutSecrets = (url: string): string => url.replaceAll(/(^|\/\/|,)[^@/,]*@/g, "$1");
 
+/** What a plant's message may meet: no right to its site, or a full stream. */
+export const notTaken = (error: unknown): never => end(`NATS did not take it: ${(error as Error).message}`);
+
 function end(why: string): never {
   console.error(why);
   process.exit(1);

@@ -204,6 +204,10 @@ describe("the commands", () => {
     expect(await runIn(alone("plant", plantPassword), "import-readings", "--sensor-id", "3", file)).toMatchObject({
       code: 0,
     });
+    expect(await runIn(alone("reader", plant.nats.users.reader), ...publish)).toEqual({
+      code: 1,
+      said: 'NATS did not take it: Permissions Violation for Publish to "readings.main.3"\n',
+    });
     const { code, said } = await runIn(alone("plant", "a guess"), ...publish);
     expect(code).toBe(1);
     expect(said).toMatch(/^NATS at nats:\/\/[\d.:]+ let nobody in: .*\n$/);

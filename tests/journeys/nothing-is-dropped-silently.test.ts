@@ -70,12 +70,9 @@ it("each reason has its letter, whole and told; everything else of the batch lan
   expect(new Set(expected.map(({ reason }) => reason))).toEqual(new Set(DEAD_REASONS));
 
   // One bad element of an array is told alone and the others land; so does a repeat, once.
-  const array = [
-    { value: 1, timestamp: now },
-    { value: null, timestamp: now, remark: "as it was" },
-    { value: 2, timestamp: now - 1 },
-  ];
-  const arraySeq = await publish(main7, JSON.stringify(array));
+  const bad = `{"value": 1e400, "timestamp": ${now}, "remark": "as it was, spaces and all"}`;
+  const array = `[{"value": 1, "timestamp": ${now}}, ${bad},\n {"value": 2, "timestamp": ${now - 1}}]`;
+  const arraySeq = await publish(main7, array);
   await publish(
     main7,
     JSON.stringify([
@@ -114,7 +111,7 @@ it("each reason has its letter, whole and told; everything else of the batch lan
   }
   expect(told.find(({ body }) => body.stream_sequence === arraySeq)!.body).toMatchObject({
     reason: "invalid_reading",
-    payload: JSON.stringify(array[1]),
+    payload: bad,
   });
   expect(told.find(({ body }) => body.stream_sequence === notTextSeq)!.body).toMatchObject({
     reason: "invalid_json",

@@ -195,12 +195,6 @@ export function parseMessage(payload: Uint8Array, storedMs: number): Parsed {
   return { isArray, readings, refusals, published: elements.length };
 }
 
-/** The elements of an array that was refused in part, as they were sent. Read anew: what is admitted need not hold them, which costs more. */
-export function elementsOf(payload: Uint8Array): readonly unknown[] {
-  const body: unknown = JSON.parse(utf8.decode(payload));
-  return Array.isArray(body) ? (body as unknown[]) : [body];
-}
-
 function refusedWhole(reason: DeadReason, detail: string): Parsed {
   return { isArray: false, readings: [], refusals: [{ index: -1, reason, detail }], published: 1 };
 }

@@ -116,7 +116,7 @@ describe("drift forecasts", () => {
       Array.from({ length: 8 }, (_, n) => ({ kind, errors: runDrift(kind, SEED + n, DRIFT_WORLDS.clear).blend })),
     );
     const at = new Map(summariseDrift(runs).map((one) => [one.horizon, one]));
-    // 47 % and 71 % on these eight of each kind, 53 and 70 on 48, where 56 and 72 could be reached at all.
+    // 47 % and 71 % on these eight of each kind, 53 and 71 on 48, where 56 and 72 could be reached at all.
     expect(at.get(24)!.skill).toBeGreaterThanOrEqual(0.45);
     expect(at.get(168)!.skill).toBeGreaterThanOrEqual(0.68);
     // 92 % of each; on 48 of each kind 92 to 94 %. At an hour ahead eight are too few to tell.

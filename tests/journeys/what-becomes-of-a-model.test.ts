@@ -407,4 +407,22 @@ describe("a model", () => {
       fallback_reason: "prediction_error",
     });
   });
+
+  it("is measured for all by what most of them reach, whatever one of them does", async () => {
+    await plant.rows("update model_artifacts set current = false where model_type in ('drift', 'calibration')");
+    for (const [type, name, figures] of [
+      ["drift", "skill", [0.6, -6e6, 0.4]],
+      ["calibration", "improvement", [-1.7e308, 0.7, -1.7e308, 0.8, 0.9]],
+    ] as const)
+      for (const [n, figure] of figures.entries())
+        await plant.rows(
+          `insert into model_artifacts (sensor_id, model_type, model_name, version, current, algorithm, params, features, samples, metrics, trigger, size_bytes, sha256, artifact, trained_at)
+           values ($1, $2, 'one of many', 1, true, 'any', '{}', '[]', 20, jsonb_build_object($3::text, $4::float8, 'samples', 4), 'request', 1, '', '', now())`,
+          [900 + n, type, name, figure],
+        );
+    expect(await analytics()).toMatchObject({
+      drift_prediction_accuracy: { value: 0.4, samples: 12, reason: null },
+      calibration_improvement: { value: 0.7, samples: 20, reason: null },
+    });
+  });
 });

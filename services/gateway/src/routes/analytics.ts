@@ -62,6 +62,7 @@ export function analyticsRoutes(scope: FastifyInstance, { pool, bus }: Parts): v
 /** Of a row with a sensor: whether whoever is fenced to the sites $1 may count it. Lag and fallbacks are the services' own, of no site. */
 const VISIBLE = "($1::text[] is null or sensor_id in (select id from sensors where site = any($1)))";
 
+/** A recall is a share, and has a mean. A skill has no lower end: the middle one is told, which no single sensor spoils for all. */
 async function modelQuality(pool: pg.Pool, sites: string[] | null): Promise<Record<string, Figure>> {
   const { rows } = await pool.query<{
     model_type: string;
@@ -70,7 +71,9 @@ async function modelQuality(pool: pg.Pool, sites: string[] | null): Promise<Reco
     reason: string | null;
   }>(
     `
-    select model_type, avg(case model_type when 'anomaly' then (metrics->>'recall')::float8 when 'drift' then (metrics->>'skill')::float8 else (metrics->>'improvement')::float8 end) as value,
+    select model_type,
+           case model_type when 'anomaly' then avg((metrics->>'recall')::float8)
+             else percentile_cont(0.5) within group (order by coalesce(metrics->>'skill', metrics->>'improvement')::float8) end as value,
            coalesce(sum((metrics->>'samples')::float8), 0)::int as samples, mode() within group (order by metrics->>'reason') as reason
       from model_artifacts where current and ${VISIBLE} group by model_type`,
     [sites],
@@ -95,12 +98,12 @@ async function modelQuality(pool: pg.Pool, sites: string[] | null): Promise<Reco
     drift_prediction_accuracy: figure(
       "drift",
       "share",
-      "the held-out last 20 % of each sensor's history: 1 - MAE / MAE of persistence",
+      "the held-out last 20 % of each sensor's history: 1 - MAE / MAE of persistence, the median of the sensors",
     ),
     calibration_improvement: figure(
       "calibration",
       "share",
-      "each calibration left out once: 1 - RMSE after / RMSE before",
+      "each calibration left out once: 1 - RMSE after / RMSE before, the median of the sensors",
     ),
   };
 }

@@ -396,7 +396,7 @@ function gradeOf(
   lastValue: number,
   { tolerance, rangeMin, rangeMax }: ClassifyContext,
 ): { severity: EpisodeSeverity; deviationSigmas: number } {
-  const deviationSigmas = deviationOf(type, seen, path);
+  const deviationSigmas = deviationOf(type, seen, path, usual);
   const missing = Math.max(seen.gap, seen.flat, seen.sentinels);
   let level = type === "Dropout" ? levelOf(missing, [0, 12, 36]) : levelOf(deviationSigmas, [5, 10, 20]);
   // One isolated reading is never critical by itself.
@@ -411,10 +411,14 @@ function gradeOf(
   return { severity: SEVERITIES[level]!, deviationSigmas };
 }
 
-function deviationOf(type: EpisodeType | null, seen: Evidence, path: Path): number {
+function deviationOf(type: EpisodeType | null, seen: Evidence, path: Path, usual: Reference): number {
   if (type === "Dropout") return 0;
   if (type === "Spike") return seen.peak;
-  if (type === "Noise") return 2 * Math.max(seen.noise_ratio, seen.robust_noise_ratio);
+  if (type === "Noise") {
+    // What was added to the usual scatter, in deviations: of a sensor that wanders, three times a small scatter is little.
+    const ratio = Math.max(1, seen.noise_ratio, seen.robust_noise_ratio);
+    return 2 * Math.hypot(1, (Math.sqrt(ratio ** 2 - 1) * usual.noise) / usual.sigma);
+  }
   return Math.max(Math.abs(seen.tail), Math.abs(type === "Drift" ? path.rise : path.jump));
 }
 

@@ -63,8 +63,8 @@ describe("injected faults", () => {
     // 48 readings after the alarm: 68 % as the size deserves and 93 % within a grade; 70 and 89 % on 300 others.
     expect(off.filter((grades) => grades === 0).length / off.length).toBeGreaterThanOrEqual(0.63);
     expect(off.filter((grades) => grades <= 1).length / off.length).toBeGreaterThanOrEqual(0.86);
-    // Size and deviation, by rank: 0.84, 0.79, 0.99 and 0.73 on twelve of each; a drift has hardly begun by then.
-    const floors = { Spike: 0.75, Noise: 0.65, "Calibration Error": 0.95, Drift: 0.5 };
+    // Size and deviation, by rank: 0.84, 0.84, 0.99 and 0.73 on twelve of each; a drift has hardly begun by then.
+    const floors = { Spike: 0.75, Noise: 0.7, "Calibration Error": 0.95, Drift: 0.5 };
     for (const [type, floor] of Object.entries(floors)) {
       const own = detected.filter(({ truth }) => truth === type);
       const r = rankCorrelation(

@@ -34,7 +34,7 @@ export async function replicaFigures(servers: Servers, quick: boolean, rounds: n
 async function rateOfReplicas(servers: Servers, count: number, quick: boolean): Promise<number> {
   await using site = await servers.openSite(SENSORS);
   await giveModels(site, ["anomaly"]);
-  const readings = quick ? 600_000 : 2_000_000;
+  const readings = quick ? 900_000 : 5_000_000;
   await publishBacklog(site.bus, { sensors: SENSORS, readings, perMessage: 100 });
   const replicas: Process[] = await Promise.all(
     Array.from({ length: count }, () => site.start("anomaly", { imports: `${ROOT}scripts/bench/costly-scoring.ts` })),

@@ -32,7 +32,7 @@ export const platformFigures = async (servers: Servers, quick: boolean, rounds: 
   await besideTheDrain(servers, rounds, {
     name: "all four services, arrays of 100",
     services: STREAM_SERVICES,
-    load: { sensors: 100, readings: quick ? 200_000 : 1_000_000, perMessage: 100 },
+    load: { sensors: 100, readings: quick ? 450_000 : 1_000_000, perMessage: 100 },
     least: 0.3,
   }),
 ];

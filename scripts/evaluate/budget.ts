@@ -4,10 +4,11 @@
  */
 import { createSignal } from "@calibration/models/evaluation/faults.ts";
 import { DAYS_PER_MONTH, OPERATING_POINTS, thetaForBudget } from "@calibration/models/false-alarm-budget.ts";
-import { createNovelty, updateNovelty, type Novelty } from "@calibration/models/novelty.ts";
+import { ALARMS_FROM, type Novelty } from "@calibration/models/novelty.ts";
 import { createRandom } from "@calibration/models/random.ts";
 import { probationOf, scoreSeries } from "@calibration/models/evaluation/nab-score.ts";
 import { DEMO_SENSORS, HISTORY_DAYS, measuredAt, MINUTE_MS } from "../demo/plant.ts";
+import { detect } from "./nab.ts";
 import { readCorpus, type LabelledSeries } from "./recordings.ts";
 
 const BUDGETS = [0.5, 1, 2, 5];
@@ -96,13 +97,8 @@ function print(what: string, watched: readonly Watched[]): void {
   console.log("");
 }
 
-function alarmsOf({ times, values }: Pick<Watched, "times" | "values">, thetaOf: (state: Novelty) => number): number[] {
-  const state = createNovelty();
-  const alarms: number[] = [];
-  for (let i = 0; i < values.length; i++)
-    if (updateNovelty(state, times[i]! / 1000, values[i]!, thetaOf(state)).alarm) alarms.push(i);
-  return alarms;
-}
+const alarmsOf = (series: Pick<Watched, "times" | "values">, theta: (state: Novelty) => number): number[] =>
+  detect(series, { theta, alarmsFrom: ALARMS_FROM }).alarms;
 
 function aMadeSignal(seed: number): Watched {
   const signal = createSignal(createRandom(seed, 0));

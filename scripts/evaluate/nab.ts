@@ -75,9 +75,9 @@ export function evaluateNab(folder: string, out: string): void {
 }
 
 /** As the anomaly service runs it: every reading in order, on the sensor's own clock (here UTC, the default), without look-ahead. */
-function detect(
-  { times, values }: LabelledSeries,
-  { theta: thetaOf, alarmsFrom }: OperatingPoint,
+export function detect(
+  { times, values }: { times: ArrayLike<number>; values: ArrayLike<number> },
+  { theta: thetaOf, alarmsFrom }: Pick<OperatingPoint, "theta" | "alarmsFrom">,
 ): { scores: Float64Array; alarms: number[] } {
   const state = createNovelty();
   const scores = new Float64Array(values.length);

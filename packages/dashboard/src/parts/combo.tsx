@@ -1,6 +1,7 @@
 /** A field that offers what fits what is typed. Apart from the other controls: the first page has none. */
 import type { ReactNode } from "react";
 import * as Aria from "react-aria-components";
+import { Offered } from "./controls.tsx";
 
 /** Typed or chosen from what is offered for what was typed so far. */
 export function Combo({
@@ -49,15 +50,7 @@ export function Combo({
       </div>
       {description !== undefined && <Aria.Text slot="description">{description}</Aria.Text>}
       <Aria.FieldError>{problem}</Aria.FieldError>
-      <Aria.Popover className="popover">
-        <Aria.ListBox<{ id: string | number; label: string }>>
-          {({ id, label: text }) => (
-            <Aria.ListBoxItem id={id} className="option" textValue={text}>
-              {text}
-            </Aria.ListBoxItem>
-          )}
-        </Aria.ListBox>
-      </Aria.Popover>
+      <Offered />
     </Aria.ComboBox>
   );
 }

@@ -89,16 +89,23 @@ export function Select({
       <Aria.Button className="button select-button">
         <Aria.SelectValue />
       </Aria.Button>
-      <Aria.Popover className="popover">
-        <Aria.ListBox items={options}>
-          {({ id, label: text }) => (
-            <Aria.ListBoxItem id={id} className="option" textValue={text}>
-              {text}
-            </Aria.ListBoxItem>
-          )}
-        </Aria.ListBox>
-      </Aria.Popover>
+      <Offered options={options} />
     </Aria.Select>
+  );
+}
+
+/** What may be chosen, below the field. Without options it shows those of the field that it is in. */
+export function Offered({ options }: { options?: readonly { id: string | number; label: string }[] }) {
+  return (
+    <Aria.Popover className="popover">
+      <Aria.ListBox<{ id: string | number; label: string }> {...(options === undefined ? {} : { items: options })}>
+        {({ id, label: text }) => (
+          <Aria.ListBoxItem id={id} className="option" textValue={text}>
+            {text}
+          </Aria.ListBoxItem>
+        )}
+      </Aria.ListBox>
+    </Aria.Popover>
   );
 }
 
